@@ -1,0 +1,293 @@
+"""Univariate data in bins that lose nothing: exact moments, refined only where it matters.
+
+Inside a bin every function considered here is a straight line, so the count, mean and
+spread of the bin's data are all that its loss depends on. The bins are merged and split by the
+parallel-variance formulas (Chan, Golub, LeVeque 1983), which cancel no digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import Problem
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+_FAN = 4
+_WORK = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Data at distinct, increasing inputs; labels at equal inputs are averaged.
+
+    x : (n,) distinct inputs, increasing.
+    y : (n, T) labels; arbitrary (also NaN) where the weight is 0.
+    w : weights, (n, T), or (n, 1) where all tasks share them, or None where all are 1.
+    scatter : the part of the loss no function can reach: half the weighted spread of the labels
+        at equal inputs.
+    """
+
+    x: Array
+    y: Array
+    w: Array | None
+    scatter: float = 0.0
+
+    @property
+    def n_tasks(self) -> int:
+        return self.y.shape[1]
+
+    @classmethod
+    def from_problem(cls, problem: Problem) -> Points:
+        """The labelled rows of a univariate problem, sorted and with equal inputs merged."""
+        x, y = problem.X[:, 0], problem.Y
+        weight = problem.sample_weight
+        plain = weight is None and not problem.has_gaps
+        w = None if plain else _shared_if_possible(problem)
+        if w is not None:
+            labelled = np.any(w > 0, axis=1)
+            if not labelled.all():
+                x, y, w = x[labelled], y[labelled], w[labelled]
+            if w.shape[1] == 1 and np.all(w == 1.0):
+                w = None
+        if not np.all(x[1:] > x[:-1]):
+            order = np.argsort(x, kind="stable")
+            x, y = x[order], y[order]
+            w = None if w is None else w[order]
+        if np.all(x[1:] > x[:-1]):
+            return cls(x, y, w)
+        return _merge_equal(x, y, w)
+
+    def to_rows(self, alpha: Array, problem: Problem) -> Array:
+        """A dual point (n, T) on the points as one (N, T) on the rows of the problem: split
+        among equal inputs in proportion to their weights, and for lam > 0 with the residuals
+        w (y - mean) that no function can fit."""
+        where = np.searchsorted(self.x, problem.X[:, 0])
+        where = np.minimum(where, len(self.x) - 1)
+        weight = problem.label_weight()
+        total = np.zeros_like(alpha)
+        np.add.at(total, where, weight)
+        share = np.divide(weight, total[where], out=np.zeros_like(weight), where=weight > 0)
+        rows = alpha[where] * share
+        if self.scatter > 0 and problem.lam > 0:
+            rows += np.where(weight > 0, weight * (problem.Y - self.y[where]), 0.0)
+        return rows
+
+
+def _shared_if_possible(problem: Problem) -> Array:
+    """(N, 1) weights where every row has all its labels or none and one weight, else (N, T)."""
+    weight = problem.label_weight()
+    if np.all(weight == weight[:, :1]):
+        return np.ascontiguousarray(weight[:, :1])
+    return weight
+
+
+def _merge_equal(x: Array, y: Array, w: Array | None) -> Points:
+    start = np.flatnonzero(np.concatenate([[True], x[1:] > x[:-1]]))
+    w = np.ones((len(x), 1)) if w is None else w
+    y = np.where(w > 0, y, 0.0)
+    total = np.add.reduceat(w, start, axis=0)
+    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(x))))
+    safe = np.where(total > 0, total, 1.0)
+    mean = np.add.reduceat(w * y, start, axis=0) / safe
+    deviation = y - mean[which]
+    # a second mean removes the rounding of the first
+    mean += np.add.reduceat(w * deviation, start, axis=0) / safe
+    deviation = y - mean[which]
+    return Points(x[start], mean, total, 0.5 * float(np.sum(w * deviation * deviation)))
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A piecewise-linear curve on the bins: `value` (m, T) at each anchor, `slope` (m, T) after it."""
+
+    value: Array
+    slope: Array
+
+    def __add__(self, other: Line) -> Line:
+        return Line(self.value + other.value, self.slope + other.slope)
+
+
+class Bins:
+    """Consecutive bins over `points`; bin i starts at the data point `x[i]`, its anchor.
+
+    Per bin: `weight` (m, P), `mean_x` (m, P), `mean_y` (m, T), the centred second moments
+    `sxx` (m, P), `sxy` (m, T), `syy` (m, T); P is 1 where all tasks share their weights, else T.
+    `start` (m,) is the index of the anchor among the points and `size` (m,) the points in the bin.
+    """
+
+    _fields = ("start", "size", "weight", "mean_x", "mean_y", "sxx", "sxy", "syy")
+
+    def __init__(self, points: Points, coarse: int = 1024) -> None:
+        self.points = points
+        n = len(points.x)
+        size = 1
+        while n > 2 * coarse * size:
+            size *= 2
+        edges = np.arange(0, n, size)
+        full = edges[: n // size] if size > 1 else edges
+        parts = [_summarise(points, full, size)]
+        if len(full) < len(edges):
+            parts.append(_summarise(points, edges[len(full) :], n - int(edges[-1])))
+        self._set([np.concatenate(column) for column in zip(*parts, strict=True)])
+
+    def _set(self, columns: list[Array]) -> None:
+        self.start: Index = columns[0].astype(np.intp)
+        self.size: Index = columns[1].astype(np.intp)
+        self.weight, self.mean_x, self.mean_y, self.sxx, self.sxy, self.syy = columns[2:]
+        self.x: Array = self.points.x[self.start]
+        self.next_x: Array = np.append(self.x[1:], self.points.x[-1])
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def refine(self, mask: NDArray[np.bool_]) -> Index:
+        """Split the bins of `mask`; returns where each bin that was there stands now."""
+        chosen = np.flatnonzero(mask & (self.size > 1))
+        if len(chosen) == 0:
+            return np.arange(len(self))
+        keep = np.ones(len(self), dtype=bool)
+        keep[chosen] = False
+        parts = [[getattr(self, name)[keep] for name in self._fields]]
+        for size in np.unique(self.size[chosen]):
+            parents = self.start[chosen[self.size[chosen] == size]]
+            child = max(1, int(size) // _FAN) if size > _FAN else 1
+            offsets = np.arange(0, size, child)
+            whole = offsets[offsets + child <= size]
+            parts.append(_summarise(self.points, (parents[:, None] + whole).ravel(), child))
+            if len(whole) < len(offsets):
+                parts.append(_summarise(self.points, parents + offsets[-1], int(size - offsets[-1])))
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        old = self.start
+        self._set([column[order] for column in columns])
+        return np.searchsorted(self.start, old)
+
+    def refine_to_points(self, mask: NDArray[np.bool_]) -> None:
+        """Split the bins of `mask` until each of their data points is a bin of its own."""
+        first, last = self.start[mask], self.start[mask] + self.size[mask]
+        while True:
+            inside = np.searchsorted(first, self.start, side="right") - 1
+            open_bins = (inside >= 0) & (self.size > 1)
+            open_bins[open_bins] = self.start[open_bins] < last[inside[open_bins]]
+            if not open_bins.any():
+                return
+            self.refine(open_bins)
+
+    def residual_sums(self, line: Line) -> tuple[Array, Array, Array]:
+        """Of alpha = w (y - f): its sum (m, T), its first moment about `mean_x` (m, T), and
+        sum alpha^2 / w (m, T), bin by bin."""
+        error = self.mean_y - line.value - line.slope * (self.mean_x - self.x[:, None])
+        total = self.weight * error
+        moment = self.sxy - line.slope * self.sxx
+        square = self.syy - line.slope * (self.sxy + moment) + total * error
+        return total, moment, np.maximum(square, 0.0)
+
+    def affine_part(self, total: Array, moment: Array) -> tuple[Line, Array]:
+        """The weighted least-squares line through the residuals of `residual_sums`, and the sum
+        of its weighted squares (T,)."""
+        weight = self.weight.sum(axis=0)
+        centre = np.sum(self.weight * self.mean_x, axis=0) / weight
+        offset = self.mean_x - centre
+        sxx = np.sum(self.sxx + self.weight * offset * offset, axis=0)
+        mean = total.sum(axis=0) / weight
+        sxy = np.sum(moment + total * offset, axis=0)
+        slope = np.divide(sxy, sxx, out=np.zeros_like(sxy), where=sxx > 0)
+        value = mean + slope * (self.x[:, None] - centre)
+        line = Line(value, np.broadcast_to(slope, value.shape))
+        return line, weight * mean * mean + sxx * slope * slope
+
+    def potential(self, total: Array, moment: Array) -> Array:
+        """p (m, T) at the anchors: p(x) = sum over x_i > x of alpha_i (x_i - x)."""
+        tail = np.zeros((len(self) + 1, total.shape[1]))
+        tail[:-1] = np.cumsum(total[::-1], axis=0)[::-1]
+        step = tail[1:] * (self.next_x - self.x)[:, None]
+        step += moment
+        step += total * (self.mean_x - self.x[:, None])
+        return np.cumsum(step[::-1], axis=0)[::-1]
+
+    def slack(self, square: Array) -> Array:
+        """(m,) how far |p| inside a bin can exceed its larger end: h/4 sum |alpha_i| bounds it,
+        for p is linear but for bends alpha_i at the data; Cauchy-Schwarz bounds the sum."""
+        spread = np.sqrt(np.sum(self.weight * square, axis=1))
+        return np.where(self.size > 1, 0.25 * (self.next_x - self.x) * spread, 0.0)
+
+
+def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
+    """The columns of `Bins._fields` for bins of `size` consecutive points each."""
+    c, n_tasks = len(starts), points.n_tasks
+    n_patterns = 1 if points.w is None else points.w.shape[1]
+    weight = np.empty((c, n_patterns))
+    mean_x, sxx = np.empty((c, n_patterns)), np.zeros((c, n_patterns))
+    mean_y = np.empty((c, n_tasks))
+    sxy, syy = np.zeros((c, n_tasks)), np.zeros((c, n_tasks))
+    out = [starts, np.full(c, size), weight, mean_x, mean_y, sxx, sxy, syy]
+    if size == 1:
+        weight[:] = 1.0 if points.w is None else points.w[starts]
+        mean_x[:] = points.x[starts, None]
+        mean_y[:] = np.where(weight > 0, points.y[starts], 0.0)
+        return out
+    contiguous = c > 0 and starts[-1] - starts[0] == (c - 1) * size
+    step = max(1, _WORK // (size * n_tasks))
+    for low in range(0, c, step):
+        part = slice(low, min(low + step, c))
+        if contiguous:
+            rows: slice | Index = slice(int(starts[low]), int(starts[low]) + size * (part.stop - low))
+        else:
+            rows = (starts[part, None] + np.arange(size)).ravel()
+        x = points.x[rows].reshape(-1, size)
+        y = points.y[rows].reshape(-1, size, n_tasks)
+        w = None if points.w is None else points.w[rows].reshape(-1, size, n_patterns)
+        moments = _shared_moments(x, y, w) if n_patterns == 1 else _own_moments(x, y, w)
+        for column, values in zip(out[2:], moments, strict=True):
+            column[part] = values
+    return out
+
+
+def _shared_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
+    size = x.shape[1]
+    if w is None:
+        weight = np.full((len(x), 1), float(size))
+        mean_x = x.mean(axis=1, keepdims=True)
+        features = np.empty((len(x), 2, size))
+        features[:, 0], features[:, 1] = 1.0, x - mean_x
+        syy = np.einsum("cbt,cbt->ct", y, y)
+    else:
+        shares = w[:, :, 0]
+        weight = shares.sum(axis=1, keepdims=True)
+        mean_x = np.sum(shares * x, axis=1, keepdims=True) / weight
+        features = np.empty((len(x), 2, size))
+        features[:, 0], features[:, 1] = shares, shares * (x - mean_x)
+        syy = np.einsum("cb,cbt,cbt->ct", shares, y, y, optimize=True)
+    sxx = np.einsum("cb,cb->c", features[:, 1], x - mean_x)[:, None]
+    sums = features @ y
+    mean_y = sums[:, 0] / weight
+    # the first moment is about the rounded mean of x: take its remainder off
+    drift = features[:, 1].sum(axis=1, keepdims=True)
+    sxy = sums[:, 1] - drift * mean_y
+    return weight, mean_x, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)
+
+
+def _own_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
+    assert w is not None
+    weighted = np.where(w > 0, y, 0.0)
+    syy = np.einsum("cbt,cbt,cbt->ct", w, weighted, weighted, optimize=True)
+    weighted *= w
+    centre = 0.5 * (x[:, :1] + x[:, -1:])
+    d = x - centre
+    powers = np.stack([np.ones_like(d), d, d * d], axis=1)
+    wsum = powers @ w
+    ysum = powers[:, :2] @ weighted
+    weight = wsum[:, 0]
+    safe = np.where(weight > 0, weight, 1.0)
+    shift, mean_y = wsum[:, 1] / safe, ysum[:, 0] / safe
+    sxx = wsum[:, 2] - shift * wsum[:, 1]
+    sxy = ysum[:, 1] - shift * ysum[:, 0]
+    # one observed point has no spread: what is left there is rounding
+    width = x[:, -1:] - x[:, :1]
+    noise = sxx <= 1e-13 * weight * width * width
+    sxx, sxy = np.where(noise, 0.0, sxx), np.where(noise, 0.0, sxy)
+    return weight, centre + shift, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)

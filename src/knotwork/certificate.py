@@ -1,0 +1,262 @@
+"""How far from the global optimum any network can still be: a bound over all networks of any width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._validate import as_float_array, read_only
+from .bins import Bins, Line, Points
+from .dual_norm import Rigour
+from .dual_norm.knots import dual_point_of, keep_to_labels, maximise, slope_changes
+from .network import ReLUNetwork
+from .problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """Weak duality at a network: `dual` <= F* <= `primal`, F* over all networks of any width.
+
+    primal : the objective F of the network.
+    dual : a proven lower bound of F*, from a feasible dual point.
+    gap : primal - dual >= 0, summed from nonnegative terms, so free of cancellation.
+    relative_gap : gap / max(|primal|, |dual|); 0 when the gap is at most 1e-14 of the objective
+        of the fit without neurons.
+    rigour : what is proven of the dual constraint.
+    bound : the proven lower bound of F*; differs from `dual` only where rigour is HEURISTIC.
+    worst_neuron : (d + 1,) the unit neuron (w, b) that responds most to the dual point; None
+        where no neuron responds.
+    slack : at lam = 0, <alpha, y - f>: what missing the labels by a rounding error may hide.
+    """
+
+    primal: float
+    dual: float
+    gap: float
+    relative_gap: float
+    rigour: Rigour
+    bound: float
+    worst_neuron: Array | None
+    slack: float = 0.0
+    _make_dual_point: Callable[[], Array] = field(default=None, repr=False)  # type: ignore[assignment]
+
+    @cached_property
+    def dual_point(self) -> Array:
+        """(N, T) the feasible dual point alpha, in the rows of the problem; 0 at missing labels.
+
+        Computed when first asked for.
+        """
+        return read_only(self._make_dual_point())
+
+
+def require_supported(problem: Problem) -> None:
+    """Raise NotImplementedError where no solver and no dual norm exist yet."""
+    if problem.n_inputs != 1:
+        raise NotImplementedError(
+            f"X: {problem.n_inputs} inputs are not implemented yet; solve and certify take one input"
+        )
+    if problem.penalty.biases or problem.penalty.skip != "free":
+        raise NotImplementedError(
+            f"penalty: {problem.penalty} is not implemented yet; use Penalty(biases=False, skip='free')"
+        )
+
+
+def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None = None) -> Certificate:
+    """Bound the distance of `network` from the global optimum of `problem`.
+
+    For squared loss and lam > 0 the dual of A (9) is
+    D(alpha) = <alpha, y> - sum alpha^2 / (2 w) subject to sum alpha = sum alpha x = 0 and
+    |p(x)| <= lam at every x, p(x) = sum over x_i > x of alpha_i (x_i - x). At lam = 0 it is
+    <alpha, y> subject to |p| <= 1.
+
+    Parameters
+    ----------
+    problem : one input, squared loss, free biases and skip connection.
+    network : any network of as many inputs and tasks, solved here or not.
+    dual_point : (N, T) where to evaluate the dual after projection to the free parts'
+        constraints and scaling to feasibility. The residual of `network`, projected, when
+        None; at lam = 0 the bends of `network` (without gaps: the exact optimum of the dual).
+
+    Raises
+    ------
+    TypeError, ValueError : for a network or dual point that does not fit the problem.
+    NotImplementedError : for problems that are not of the above kind.
+    """
+    require_supported(problem)
+    problem.check_network(network)
+    if dual_point is not None:
+        alpha = as_float_array(dual_point, "dual_point")
+        alpha = alpha[:, None] if alpha.ndim == 1 else alpha
+        if alpha.shape != problem.Y.shape:
+            raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
+        return _certify_with(problem, network, alpha)
+    if problem.lam == 0:
+        return _certify_with(problem, network, _interpolation_dual(problem, network))
+    return _certify_residual(problem, network, Points.from_problem(problem))
+
+
+def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
+    """The network as a curve on bins that have no knot strictly inside."""
+    location, jump = network.knots
+    w = network.W[:, 0]
+    left = network.A[0] + np.minimum(w, 0.0) @ network.V
+    slopes = np.vstack([left, left + np.cumsum(jump, axis=0)])
+
+    def on(bins: Bins) -> Line:
+        which = np.searchsorted(location, bins.x, side="right")
+        return Line(network.predict(bins.x), slopes[which])
+
+    return on
+
+
+def _certify_residual(problem: Problem, network: ReLUNetwork, points: Points) -> Certificate:
+    lam = problem.lam
+    bins = Bins(points)
+    location, jump = network.knots
+    inside = (location > bins.x[0]) & (location < points.x[-1])
+    holder = np.searchsorted(bins.x, location[inside], side="right") - 1
+    split = np.zeros(len(bins), dtype=bool)
+    split[holder[bins.x[holder] < location[inside]]] = True
+    bins.refine_to_points(split)
+
+    curve = line_on(network)
+    shift, shift_square = bins.affine_part(*bins.residual_sums(curve(bins))[:2])
+    centre, slope = bins.x[0], shift.slope[0]
+    intercept = shift.value[0]
+
+    def projected(bins: Bins) -> Line:
+        line = curve(bins)
+        value = line.value + intercept + slope * (bins.x - centre)[:, None]
+        return Line(value, line.slope + slope)
+
+    p, largest = maximise(bins, projected, floor=lam)
+    square = float(bins.residual_sums(projected(bins))[2].sum())
+    response = _interpolate(bins, p, location)
+    norms = np.sqrt(np.sum(jump * jump, axis=1))
+    cost = network.cost(problem.penalty)
+    fit = float(np.sum(jump * response))
+
+    scale = lam / largest if largest > 0 else np.inf
+    if square > 0:
+        scale = min(scale, max((fit + square) / square, 0.0))
+    elif not np.isfinite(scale):
+        scale = 1.0
+    terms = lam * norms - scale * np.sum(jump * response, axis=1)
+    gap = (
+        lam * max(cost - float(norms.sum()), 0.0)
+        + float(np.maximum(terms, 0.0).sum())
+        + 0.5 * (1.0 - scale) ** 2 * square
+        + 0.5 * float(shift_square.sum())
+    )
+    primal = points.scatter + 0.5 * (square + float(shift_square.sum())) + lam * cost
+    peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
+
+    def make_dual_point() -> Array:
+        offset = intercept + slope * (problem.X - centre)
+        residual = problem.Y - network.predict(problem.X) - offset
+        weight = problem.label_weight()
+        return np.where(weight > 0, scale * weight * residual, 0.0)
+
+    floor = _rounding_floor(bins, points)
+    return _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, make_dual_point)
+
+
+def _certify_with(problem: Problem, network: ReLUNetwork, alpha: Array) -> Certificate:
+    """The certificate at a given dual point, in the rows of the problem."""
+    lam = problem.lam if problem.lam > 0 else 1.0
+    weight = problem.label_weight()
+    seen = weight > 0
+    x = problem.X[:, 0]
+    alpha = np.where(seen, alpha, 0.0)
+    for _ in range(2):
+        alpha -= weight * _weighted_line(x, alpha, weight)
+    order = np.argsort(x, kind="stable")
+    start = np.flatnonzero(np.concatenate([[True], np.diff(x[order]) > 0]))
+    points = Points(x[order][start], np.add.reduceat(alpha[order], start, axis=0), None)
+    bins = Bins(points)
+
+    def zero(bins: Bins) -> Line:
+        nothing = np.zeros((len(bins), problem.n_tasks))
+        return Line(nothing, nothing)
+
+    linear = float(np.sum(alpha * np.where(seen, problem.Y, 0.0)))
+    p, largest = maximise(bins, zero)
+    scale = lam / largest if largest > 0 else 1.0
+    primal, slack = problem.objective(network), 0.0
+    if problem.lam > 0:
+        square = float(np.sum(np.divide(alpha * alpha, weight, out=np.zeros_like(alpha), where=seen)))
+        if square > 0:
+            scale = min(scale, max(linear / square, 0.0))
+        dual = scale * linear - 0.5 * scale * scale * square
+    else:
+        scale = scale if linear > 0 else 0.0
+        dual = scale * linear
+        error = np.where(seen, problem.Y - network.predict(problem.X), 0.0)
+        slack = scale * float(np.sum(alpha * error))
+    alpha = scale * alpha
+    peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
+    # rounding of the primal and dual sums can leave the gap a hair below zero
+    gap = max(primal - dual, 0.0)
+    own = Points.from_problem(problem)
+    floor = _rounding_floor(Bins(own), own) if problem.lam > 0 else 0.0
+    certificate = _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, lambda: alpha)
+    return replace(certificate, slack=slack, _make_dual_point=lambda: alpha)
+
+
+def _assemble(
+    primal: float, gap: float, floor: float, worst: float | None, make_dual_point: Callable[[], Array]
+) -> Certificate:
+    dual = primal - gap if np.isfinite(primal) else -np.inf
+    size = max(abs(primal), abs(dual))
+    relative = 0.0 if gap <= floor else gap / size
+    neuron = None if worst is None else np.array([1.0, -worst])
+    return Certificate(primal, dual, gap, relative, Rigour.EXACT, dual, neuron, 0.0, make_dual_point)
+
+
+def _rounding_floor(bins: Bins, points: Points) -> float:
+    """The gap that counts as none: 1e-14 of the free fit's objective, and the rounding of labels."""
+    zero = np.zeros_like(bins.mean_y)
+    total, moment, square = bins.residual_sums(Line(zero, zero))
+    labels = float(square.sum())
+    _, explained = bins.affine_part(total, moment)
+    free = points.scatter + 0.5 * max(labels - float(explained.sum()), 0.0)
+    return max(1e-14 * free, 1e-28 * labels)
+
+
+def _interpolate(bins: Bins, p: Array, location: Array) -> Array:
+    """p at any place: linear between neighbouring data, 0 outside them."""
+    place = np.clip(np.searchsorted(bins.x, location, side="right") - 1, 0, max(len(bins) - 2, 0))
+    if len(bins) == 1:
+        return np.zeros((len(location), p.shape[1]))
+    share = (location - bins.x[place]) / (bins.x[place + 1] - bins.x[place])
+    out = p[place] + (p[place + 1] - p[place]) * share[:, None]
+    out[(location <= bins.x[0]) | (location >= bins.points.x[-1])] = 0.0
+    return out
+
+
+def _weighted_line(x: Array, alpha: Array, weight: Array) -> Array:
+    """a + b x per task with sum (alpha - w (a + b x)) (1, x) = 0."""
+    total = weight.sum(axis=0)
+    centre = np.sum(weight * x[:, None], axis=0) / total
+    d = x[:, None] - centre
+    spread = np.sum(weight * d * d, axis=0)
+    slope = np.divide(np.sum(alpha * d, axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
+    return alpha.sum(axis=0) / total + slope * d
+
+
+def _interpolation_dual(problem: Problem, network: ReLUNetwork) -> Array:
+    """A dual point at lam = 0: p = u / |u| at the bends u of the interpolant."""
+    points = Points.from_problem(problem)
+    fitted = network.predict(points.x)
+    weight = np.ones_like(fitted) if points.w is None else np.broadcast_to(points.w, fitted.shape)
+    values = np.where(weight > 0, points.y, fitted)
+    bends = slope_changes(points.x, values)
+    size = np.linalg.norm(bends, axis=1, keepdims=True)
+    p = np.divide(bends, size, out=np.zeros_like(bends), where=size > 0)
+    alpha = dual_point_of(points.x, keep_to_labels(points.x, p, weight > 0))
+    return points.to_rows(alpha, problem)

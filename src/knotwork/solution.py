@@ -1,0 +1,55 @@
+"""What was solved, how it ended, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .certificate import Certificate
+from .network import ReLUNetwork
+from .problem import Problem
+
+
+class Status(Enum):
+    """Why the solver stopped; the value is the message to the user, remedy included."""
+
+    OPTIMAL = "the certified gap is within tol"
+    MAX_ROUNDS = "stopped at max_rounds before the gap was within tol; increase max_rounds or loosen tol"
+    MAX_SECONDS = "stopped at max_seconds before the gap was within tol; increase max_seconds or loosen tol"
+    STOPPED = "stopped on request before the gap was within tol; solve again with start=solution.network"
+    STALLED = (
+        "float64 allows no smaller gap on these data; loosen tol, or subtract an origin from X "
+        "if its values are large beside their range"
+    )
+
+
+@dataclass(frozen=True)
+class TraceEntry:
+    """One round of a solver: what it knew by then.
+
+    round : counted from 0.
+    seconds : since `solve` began.
+    objective : F of the iterate.
+    gap : its duality gap, in the units of F.
+    n_knots : neurons of the iterate.
+    """
+
+    round: int
+    seconds: float
+    objective: float
+    gap: float
+    n_knots: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solved problem: the best network found, its certificate, and the solver's account.
+
+    The certificate is computed anew from the data, by none of the solver's numbers.
+    """
+
+    problem: Problem
+    network: ReLUNetwork
+    certificate: Certificate
+    status: Status
+    trace: tuple[TraceEntry, ...] = ()

@@ -1,0 +1,120 @@
+"""The convex problem that is left when the candidate neurons are known.
+
+With masses eta >= 0, |v| = min (|v|^2 / eta + eta) / 2 turns the objective into
+g(eta) = (lam/2) (sum_t c_t' S_t^-1 c_t + sum eta), S_t = lam I + R_t diag(eta) R_t':
+convex, one variable per neuron however many tasks and data there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.optimize import nnls
+
+Array = NDArray[np.float64]
+_MAX_STEPS = 60
+_LOOSE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Least squares in rotated coordinates: features `R` (P, n, K) and labels `C` (P, n, T/P);
+    P is 1 where the tasks share their features, else the number of tasks."""
+
+    R: Array
+    C: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    value: float
+    factor: Array
+    response: Array
+    norms: Array
+
+
+def correct(reduced: Reduced, lam: float, eta: Array, tol: float, loose: float = 0.0) -> tuple[Array, Array]:
+    """Masses (K,) and output weights V (K, T) to a duality gap of at most `tol`; or of at most
+    `loose`, when that is also small beside the objective.
+
+    Newton's method on g, each step a quadratic programme over eta >= 0 (NNLS), with a line
+    search; the gap is that of the reduced problem.
+    """
+    state = _evaluate(reduced, lam, eta)
+    for _ in range(_MAX_STEPS):
+        gap = _gap(state, eta, lam)
+        if gap <= tol or gap <= min(loose, _LOOSE * state.value):
+            break
+        target = _newton_target(reduced, lam, eta, state)
+        direction = target - eta
+        decrease = -float(_gradient(state, lam) @ direction)
+        if not decrease > 1e-16 * abs(state.value):
+            break
+        step = 1.0
+        while step > 1e-10:
+            trial = np.maximum(eta + step * direction, 0.0)
+            moved = _evaluate(reduced, lam, trial)
+            if moved.value <= state.value - 1e-4 * step * decrease:
+                break
+            step *= 0.5
+        else:
+            break
+        eta, state = trial, moved
+    return eta, eta[:, None] * _stack(state.response) / lam
+
+
+def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
+    R, C = reduced.R, reduced.C
+    S = (R * eta) @ R.transpose(0, 2, 1)
+    diagonal = np.arange(S.shape[1])
+    S[:, diagonal, diagonal] += lam
+    L = np.linalg.cholesky(S)
+    z = _solve(L, C)
+    factor = _solve(L, R)
+    response = lam * (factor.transpose(0, 2, 1) @ z)
+    value = 0.5 * lam * (float(np.sum(z * z)) + float(eta.sum()))
+    norms = np.sqrt(np.einsum("pkt,pkt->k", response, response))
+    return _State(value, factor, response, norms)
+
+
+def _solve(L: Array, B: Array) -> Array:
+    return np.stack(
+        [solve_triangular(one, b, lower=True, check_finite=False) for one, b in zip(L, B, strict=True)]
+    )
+
+
+def _gradient(state: _State, lam: float) -> Array:
+    ratio = state.norms / lam
+    return 0.5 * lam * (1.0 - ratio * ratio)
+
+
+def _gap(state: _State, eta: Array, lam: float) -> float:
+    """Primal at V = eta G / lam minus dual at the residual, scaled to feasibility."""
+    ratio = state.norms / lam
+    scale = 1.0 / max(1.0, float(ratio.max(initial=0.0)))
+    fit = float(np.sum(eta * ratio * ratio)) * lam
+    square = max(2.0 * state.value - lam * float(eta.sum()) - fit, 0.0)
+    return lam * float(np.sum(eta * ratio * (1.0 - scale * ratio))) + 0.5 * (1.0 - scale) ** 2 * square
+
+
+def _stack(response: Array) -> Array:
+    """(P, K, T/P) to (K, T)."""
+    return response[0] if len(response) == 1 else response[:, :, 0].T
+
+
+def _newton_target(reduced: Reduced, lam: float, eta: Array, state: _State) -> Array:
+    M = state.factor.transpose(0, 2, 1) @ state.factor
+    outer = state.response @ state.response.transpose(0, 2, 1)
+    H = np.sum(M * outer, axis=0) / lam
+    diagonal = np.maximum(np.diag(H), np.finfo(float).tiny)
+    scale = 1.0 / np.sqrt(diagonal)
+    H = H * scale * scale[:, None]
+    H[np.diag_indices_from(H)] += 1e-13 * len(H)
+    L = np.linalg.cholesky(H)
+    gradient = _gradient(state, lam) * scale
+    goal = L.T @ (eta / scale) - solve_triangular(L, gradient, lower=True, check_finite=False)
+    solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(H))
+    return solution * scale

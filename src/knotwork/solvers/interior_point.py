@@ -1,0 +1,188 @@
+"""The dense regime, where a large share of the data are knots: everything is banded there.
+
+minimise sum w (f - y)^2 / 2 + lam sum_j t_j subject to |D f|_j <= t_j over fitted values, D the
+changes of slope, by a primal-dual interior-point method with Nesterov-Todd scaling and Mehrotra's
+corrector (Vandenberghe 2010). The Newton system D W^-1 D' + H has bandwidth 2T. Labels with
+infinite weight are interpolated: so `lam = 0` with missing labels is solved here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve_banded, cholesky_banded
+
+from ..dual_norm.knots import dual_point_of, row_norms, slope_changes
+
+Array = NDArray[np.float64]
+_MAX_STEPS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """Fitted values (n, T), their changes of slope and the dual potential p (n - 2, T), the gap
+    sum <s, z> that these leave, and whether the dual point is stationary to rounding."""
+
+    values: Array
+    bends: Array
+    p: Array
+    complementarity: float
+    settled: bool
+
+
+def interior_point(
+    x: Array, y: Array, weight: Array, lam: float, step_done: Callable[[Iterate], bool]
+) -> Iterate:
+    """Iterate until `step_done` or until float64 allows no further step.
+
+    x : (n,) increasing, n >= 3.  y : (n, T) labels, anything where the weight is 0.
+    weight : (n, T); 0 marks a missing label, infinity an interpolated one.
+    """
+    n, n_tasks = y.shape
+    m = n - 2
+    h = np.diff(x)
+    seen = weight > 0
+    y = np.where(seen, y, 0.0)
+    f = y.copy()
+    for t in np.flatnonzero(~seen.all(axis=0)):
+        f[:, t] = np.interp(x, x[seen[:, t]], y[seen[:, t], t])
+    finite = np.where(np.isfinite(weight), weight, 0.0)
+    scale_y = max(float(np.abs(f).max()), np.finfo(float).tiny)
+    # missing labels get a proximal term: its pull vanishes as the steps do
+    pull = 1e-7 * lam * (n - 1) / (float(x[-1] - x[0]) * scale_y)
+    if np.any(finite > 0):
+        pull = min(pull, 1e-7 * float(np.median(finite[finite > 0])))
+    omega = np.divide(1.0, weight, out=np.full_like(weight, 1.0 / pull), where=seen)
+    gram = _difference_gram(h, omega)
+
+    u = slope_changes(x, f)
+    size = row_norms(u)
+    t = np.sqrt(size * size + max(float(np.mean(size * size)), np.finfo(float).tiny))
+    z = np.zeros((m, n_tasks))
+    for _ in range(_MAX_STEPS):
+        dual = dual_point_of(x, z)
+        residual = np.where(np.isfinite(weight), finite * (f - y) - dual, 0.0)
+        infeasible = slope_changes(x, f) - u
+        complement = t * lam + np.einsum("ij,ij->i", u, z)
+        settled = np.abs(residual).max(initial=0.0) <= 1e-9 * np.abs(dual).max(initial=0.0)
+        state = Iterate(f, u, -z, float(complement.sum()), bool(settled))
+        if step_done(state):
+            return state
+        scaling = _Scaling(t, u, lam, z)
+        try:
+            factor = cholesky_banded(_system(gram, scaling), lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return state
+        push = slope_changes(x, omega * residual) - infeasible
+
+        def direction(r0: Array, r1: Array, scaling=scaling, factor=factor, push=push, residual=residual):
+            x0, x1 = scaling.times(r0, r1)
+            dz = cho_solve_banded((factor, True), (x1 + push).ravel(), check_finite=False).reshape(m, n_tasks)
+            q0, q1 = scaling.square_times(dz)
+            return x0 - q0, x1 - q1, dz, omega * (dual_point_of(x, dz) - residual)
+
+        l0, l1 = scaling.point
+        dt, du, dz, _ = direction(-l0, -l1)
+        reach = min(1.0, _reach(t, u, dt, du), _reach(np.full(m, lam), z, np.zeros(m), dz))
+        mu = float(complement.sum()) / m
+        trial = (t + reach * dt) * lam + np.einsum("ij,ij->i", u + reach * du, z + reach * dz)
+        centre = min(1.0, max(float(trial.sum()) / m / mu, 0.0)) ** 3 * mu
+        a0, a1 = scaling.inverse_times(dt, du)
+        b0, b1 = scaling.times(np.zeros(m), dz)
+        c0 = centre - (a0 * b0 + np.einsum("ij,ij->i", a1, b1))
+        c1 = -(a0[:, None] * b1 + b0[:, None] * a1)
+        q0, q1 = _divide(l0, l1, c0, c1)
+        dt, du, dz, df = direction(q0 - l0, q1 - l1)
+        reach = min(_reach(t, u, dt, du), _reach(np.full(m, lam), z, np.zeros(m), dz))
+        step = min(1.0, 0.99 * reach)
+        if not step > 1e-8:
+            return state
+        t, u, z, f = t + step * dt, u + step * du, z + step * dz, f + step * df
+    return state
+
+
+class _Scaling:
+    """Nesterov-Todd scaling of the cones |u_j| <= t_j and |z_j| <= lam: W z = W^-1 s."""
+
+    def __init__(self, t: Array, u: Array, lam: float, z: Array) -> None:
+        s_size, z_size = _cone_size(t, u), _cone_size(np.full(len(t), lam), z)
+        s0, s1 = t / s_size, u / s_size[:, None]
+        z0, z1 = lam / z_size, z / z_size[:, None]
+        gamma = np.sqrt(0.5 * (1.0 + s0 * z0 + np.einsum("ij,ij->i", s1, z1)))
+        self.w0 = (s0 + z0) / (2.0 * gamma)
+        self.w1 = (s1 - z1) / (2.0 * gamma)[:, None]
+        self.eta = np.sqrt(s_size / z_size)
+        self.point = self.times(np.full(len(t), lam), z)
+
+    def times(self, r0: Array, r1: Array) -> tuple[Array, Array]:
+        """W r."""
+        inner = np.einsum("ij,ij->i", self.w1, r1)
+        first = self.eta * (self.w0 * r0 + inner)
+        second = r1 + (r0 + inner / (1.0 + self.w0))[:, None] * self.w1
+        return first, self.eta[:, None] * second
+
+    def inverse_times(self, r0: Array, r1: Array) -> tuple[Array, Array]:
+        """W^-1 r."""
+        inner = np.einsum("ij,ij->i", self.w1, r1)
+        first = (self.w0 * r0 - inner) / self.eta
+        second = r1 + (inner / (1.0 + self.w0) - r0)[:, None] * self.w1
+        return first, second / self.eta[:, None]
+
+    def square_times(self, r1: Array) -> tuple[Array, Array]:
+        """W^2 (0, r1)."""
+        inner = 2.0 * np.einsum("ij,ij->i", self.w1, r1)
+        square = self.eta * self.eta
+        return square * inner * self.w0, square[:, None] * (r1 + inner[:, None] * self.w1)
+
+
+def _cone_size(t: Array, u: Array) -> Array:
+    size = row_norms(u)
+    return np.sqrt((t - size) * (t + size))
+
+
+def _divide(l0: Array, l1: Array, r0: Array, r1: Array) -> tuple[Array, Array]:
+    """The q with l o q = r in the cones' Jordan algebra."""
+    inner = np.einsum("ij,ij->i", l1, r1)
+    size = row_norms(l1)
+    q0 = (l0 * r0 - inner) / ((l0 - size) * (l0 + size))
+    return q0, (r1 - q0[:, None] * l1) / l0[:, None]
+
+
+def _reach(t: Array, u: Array, dt: Array, du: Array) -> float:
+    """The longest step that keeps |u| <= t."""
+    size = row_norms(u)
+    a = dt * dt - np.einsum("ij,ij->i", du, du)
+    b = t * dt - np.einsum("ij,ij->i", u, du)
+    c = (t - size) * (t + size)
+    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
+    denominator = root - b
+    with np.errstate(divide="ignore"):
+        step = np.where(denominator > 0, c / np.where(denominator > 0, denominator, 1.0), np.inf)
+    return float(step.min())
+
+
+def _difference_gram(h: Array, omega: Array) -> tuple[Array, Array, Array]:
+    """The three bands (m, T), (m - 1, T), (m - 2, T) of D diag(omega) D'."""
+    a, c = (1.0 / h[:-1])[:, None], (1.0 / h[1:])[:, None]
+    b = -(a + c)
+    first = a * a * omega[:-2] + b * b * omega[1:-1] + c * c * omega[2:]
+    second = b[:-1] * a[1:] * omega[1:-2] + c[:-1] * b[1:] * omega[2:-1]
+    third = c[:-2] * a[2:] * omega[2:-2]
+    return first, second, third
+
+
+def _system(gram: tuple[Array, Array, Array], scaling: _Scaling) -> Array:
+    """Lower bands (2T + 1, m T) of D diag(omega) D' + eta^2 (I + 2 w1 w1')."""
+    m, n_tasks = scaling.w1.shape
+    square = (scaling.eta * scaling.eta)[:, None]
+    w1 = scaling.w1
+    bands = np.zeros((2 * n_tasks + 1, m, n_tasks))
+    bands[0] = gram[0] + square * (1.0 + 2.0 * w1 * w1)
+    for k in range(1, n_tasks):
+        bands[k, :, : n_tasks - k] = 2.0 * square * w1[:, : n_tasks - k] * w1[:, k:]
+    bands[n_tasks, :-1] = gram[1]
+    bands[2 * n_tasks, :-2] = gram[2]
+    return bands.reshape(2 * n_tasks + 1, m * n_tasks)

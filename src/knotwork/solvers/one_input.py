@@ -1,0 +1,235 @@
+"""One input, free biases and skip connection, squared loss: which method, and its certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bins import Points
+from ..certificate import Certificate, certify
+from ..dual_norm.knots import dual_point_of, keep_to_labels, row_norms, slope_changes
+from ..network import ReLUNetwork
+from ..problem import INTERPOLATION_TOLERANCE, Problem
+from ..solution import Solution
+from .interior_point import Iterate, interior_point
+from .spline import Spline
+from .watch import Watch
+from .working_set import WorkingSet
+
+Array = NDArray[np.float64]
+Found = tuple[ReLUNetwork, Certificate]
+_DENSE_BYTES = 4 << 30
+_IDLE_ROUNDS = 12
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Tasks:
+    """The tasks a solver works on: what is left after those it need not, rotated to fewer.
+
+    With labels Y = U Q', Q orthonormal, solving for U gives the solution for Y (squared loss and
+    shared weights are invariant under rotations of the tasks).
+    """
+
+    points: Points
+    solved: NDArray[np.bool_]
+    rotation: Array | None = None
+
+    @classmethod
+    def of(cls, points: Points) -> _Tasks:
+        n, n_tasks = points.y.shape
+        solved = np.ones(n_tasks, dtype=bool)
+        shared = points.w is None or points.w.shape[1] == 1
+        if not shared:
+            # a task seen at one input is met exactly by a constant and bends nowhere
+            solved = np.count_nonzero(points.w > 0, axis=0) > 1  # type: ignore[operator]
+            return cls(replace(points, y=points.y[:, solved], w=points.w[:, solved]), solved)  # type: ignore[index]
+        if n_tasks > n:
+            Q, R = np.linalg.qr(points.y.T)
+            return cls(replace(points, y=np.ascontiguousarray(R.T)), solved, Q)
+        return cls(points, solved)
+
+    def all_tasks(self, alpha: Array) -> Array:
+        """A dual point of the tasks solved as one of all tasks."""
+        if self.rotation is not None:
+            return alpha @ self.rotation.T
+        full = np.zeros((len(alpha), len(self.solved)))
+        full[:, self.solved] = alpha
+        return full
+
+    def network(self, spline: Spline, free: ReLUNetwork) -> ReLUNetwork:
+        """`spline` for all tasks; those not solved for are as in the free fit."""
+        small = spline.network()
+        V, A, c = small.V, small.A, small.c
+        if self.rotation is not None:
+            V, A, c = V @ self.rotation.T, A @ self.rotation.T, c @ self.rotation.T
+        if not self.solved.all():
+            full_V = np.zeros((len(V), len(self.solved)))
+            full_A, full_c = free.A.copy(), free.c.copy()
+            full_V[:, self.solved], full_A[:, self.solved], full_c[self.solved] = V, A, c
+            V, A, c = full_V, full_A, full_c
+        return ReLUNetwork(small.W, small.b, V, A, c)
+
+
+def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -> Solution:
+    """The certified optimum, by the working set or, where many data are knots, the interior point."""
+    points = Points.from_problem(problem)
+    if problem.lam == 0:
+        _require_consistent(problem, points)
+    tasks = _Tasks.of(points)
+    if len(points.x) == 1 or not tasks.solved.any():
+        free = problem.free_fit()
+        watch.round_done(problem.objective(free), 0.0, 0)
+        return watch.finish(problem, free, certify(problem, free))
+    free = problem.free_fit() if not tasks.solved.all() else None
+
+    def certified(spline: Spline, alpha: Array | None = None) -> Found:
+        network = tasks.network(spline, free)  # type: ignore[arg-type]
+        dual_point = None if alpha is None else points.to_rows(tasks.all_tasks(alpha), problem)
+        return network, certify(problem, network, dual_point)
+
+    if problem.lam == 0:
+        network, certificate = _interpolate(tasks, watch, certified)
+    else:
+        network, certificate = _penalised(problem, tasks, watch, start, certified)
+    return watch.finish(problem, network, certificate)
+
+
+def _penalised(
+    problem: Problem,
+    tasks: _Tasks,
+    watch: Watch,
+    start: ReLUNetwork | None,
+    certified: Callable[[Spline, Array | None], Found],
+) -> Found:
+    working = WorkingSet(tasks.points, problem.lam)
+    if start is not None:
+        location, jump = start.knots
+        working.start_from(location, row_norms(jump))
+    best: Found | None = None
+    tol = 0.5 * watch.tol
+    for _ in range(_ATTEMPTS):
+        spline, dense = _rounds(working, tol, watch)
+        found = certified(spline, None)
+        if best is None or found[1].gap < best[1].gap:
+            best = found
+        if best[1].relative_gap <= watch.tol or watch.status is not None:
+            break
+        if dense:
+            return _dense(tasks.points, problem.lam, watch, certified, best)
+        tol *= 0.03
+    assert best is not None
+    return best
+
+
+def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool]:
+    """Rounds of the working set to a relative gap of `tol`; True when another method should go on."""
+    n, n_tasks = working.points.y.shape
+    most = max(64, n // 20)
+    dense_fits = 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
+    best: tuple[float, Spline] | None = None
+    progress_at = len(watch.trace)
+    while True:
+        before = working.gap
+        spline = working.fit(tol)
+        grew = working.price(spline, tol)
+        if best is None or working.gap < best[0]:
+            if best is None or working.gap < 0.9 * best[0]:
+                progress_at = len(watch.trace)
+            best = working.gap, spline
+        stop = watch.round_done(working.objective, working.gap, len(spline.location))
+        if stop or working.gap <= tol * working.objective:
+            return best[1], False
+        if dense_fits and len(working.knots) > most:
+            return best[1], True
+        if (not grew and working.gap > 0.9 * before) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
+            return best[1], dense_fits
+
+
+def _dense(
+    points: Points, lam: float, watch: Watch, certified: Callable[[Spline, Array], Found], best: Found
+) -> Found:
+    x = points.x
+    weight = np.ones_like(points.y) if points.w is None else np.broadcast_to(points.w, points.y.shape)
+    y = np.where(weight > 0, points.y, 0.0)
+
+    def step_done(state: Iterate) -> bool:
+        error = y - state.values
+        bends = row_norms(slope_changes(x, state.values))
+        objective = points.scatter + 0.5 * float(np.sum(weight * error * error)) + lam * float(bends.sum())
+        gap = max(state.complementarity, 0.0)
+        stop = watch.round_done(objective, gap, int(np.count_nonzero(_bends(state, lam))))
+        return stop or (gap <= 0.02 * watch.tol * objective and state.settled)
+
+    state = interior_point(x, y, weight, lam, step_done)
+    alpha = dual_point_of(x, keep_to_labels(x, state.p, weight > 0))
+    everywhere = np.ones(len(x) - 2, dtype=bool)
+    for bends in _bends(state, lam), everywhere:
+        at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
+        found = certified(Spline.through(x[at], state.values[at]), alpha)
+        if found[1].gap < best[1].gap:
+            best = found
+        if best[1].relative_gap <= watch.tol:
+            break
+    return best
+
+
+def _bends(state: Iterate, lam: float) -> NDArray[np.bool_]:
+    """(n - 2,) where the iterate tends to a bend: either |u| or lam - |p| tends to 0."""
+    size = row_norms(state.bends)
+    typical = float(size.mean()) if len(size) else 0.0
+    return size * lam > (lam - row_norms(state.p)) * typical
+
+
+def _require_consistent(problem: Problem, points: Points) -> None:
+    """Raise where labels at equal inputs differ: no function interpolates them."""
+    if len(points.x) == problem.n_rows:
+        return
+    where = np.minimum(np.searchsorted(points.x, problem.X[:, 0]), len(points.x) - 1)
+    differs = np.abs(problem.Y - points.y[where]) > INTERPOLATION_TOLERANCE * problem.label_scale
+    differs &= problem.label_weight() > 0
+    if differs.any():
+        row, task = (int(i) for i in np.argwhere(differs)[0])
+        raise ValueError(
+            f"Y: row {row}, column {task} differs from another label at the same input "
+            f"{problem.X[row, 0]:g}; lam=0 interpolates every label: use lam > 0, or average them"
+        )
+
+
+def _interpolate(tasks: _Tasks, watch: Watch, certified: Callable[[Spline, Array | None], Found]) -> Found:
+    """Connect the dots (A, section 3); where labels are missing, a convex problem fills them in."""
+    x, y = tasks.points.x, tasks.points.y
+    if tasks.points.w is None or tasks.points.w.shape[1] == 1 or len(x) < 3:
+        values, alpha = y, None
+    else:
+        seen = tasks.points.w > 0
+
+        def step_done(state: Iterate) -> bool:
+            cost = float(row_norms(slope_changes(x, state.values)).sum())
+            gap = max(state.complementarity, 0.0)
+            stop = watch.round_done(cost, gap, int(np.count_nonzero(_bends(state, 1.0))))
+            return stop or (gap <= 0.02 * watch.tol * cost and state.settled)
+
+        state = interior_point(x, y, np.where(seen, np.inf, 0.0), 1.0, step_done)
+        values = np.where(seen, y, state.values)
+        alpha = dual_point_of(x, keep_to_labels(x, state.p, seen))
+    found = certified(_interpolant(x, values), alpha)
+    watch.round_done(found[1].primal, found[1].gap, found[0].n_neurons)
+    return found
+
+
+def _interpolant(x: Array, values: Array) -> Spline:
+    """Connect the dots, without the bends that are rounding where that misses no dot."""
+    largest = float(np.abs(values).max())
+    if len(x) > 2:
+        h = np.diff(x)
+        noise = 8.0 * np.finfo(float).eps * largest * (1.0 / h[:-1] + 1.0 / h[1:])
+        bends = row_norms(slope_changes(x, values)) > noise
+        at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
+        plain = Spline.through(x[at], values[at])
+        if np.abs(plain.network().predict(x) - values).max() <= 0.1 * INTERPOLATION_TOLERANCE * largest:
+            return plain
+    return Spline.through(x, values)

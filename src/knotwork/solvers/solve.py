@@ -1,0 +1,135 @@
+"""The front door: choose the method from the problem, run it, certify what came out."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from ..bins import Bins, Points
+from ..certificate import require_supported
+from ..dual_norm.knots import maximise
+from ..network import ReLUNetwork
+from ..problem import Problem
+from ..solution import Solution, Status
+from .one_input import solve_one_input
+from .spline import Spline
+from .watch import Progress, Watch
+
+
+def solve(
+    problem: Problem,
+    *,
+    tol: float = 1e-8,
+    start: ReLUNetwork | None = None,
+    max_rounds: int | None = None,
+    max_seconds: float | None = None,
+    random_state: int | np.random.Generator | None = 0,
+    progress: Progress | None = None,
+) -> Solution:
+    """The global optimum of `problem` over networks of any width, to a certified gap.
+
+    One input, squared loss, free biases and skip connection (A (9); (3) at lam = 0). The
+    network returned has its knots at data points (A, Lemma 3.2).
+
+    Parameters
+    ----------
+    problem : see `Problem`.
+    tol : stop when `certificate.relative_gap` is at most this.
+    start : a network whose knots are tried first.
+    max_rounds, max_seconds : stop there with the best network found and its certificate.
+    random_state : unused by this method, which is deterministic.
+    progress : called with a `TraceEntry` every round; returning True stops.
+
+    Raises
+    ------
+    TypeError, ValueError : for arguments of the wrong kind; at lam = 0 for labels that
+        differ at equal inputs (no network interpolates them).
+    NotImplementedError : for problems that no solver takes yet.
+    """
+    require_supported(problem)
+    watch = Watch(tol, max_rounds, max_seconds, progress)
+    if start is not None:
+        problem.check_network(start)
+    # the matrices are small and many: BLAS threads would only wait for each other
+    with _blas().limit(limits=1, user_api="blas"):
+        return solve_one_input(problem, watch, start)
+
+
+def lam_max(problem: Problem) -> float:
+    """The least lam at and above which the optimum has no neuron: max |p| at the free fit.
+
+    0 for affine data.
+    """
+    require_supported(problem)
+    points = Points.from_problem(problem)
+    if len(points.x) <= 2:
+        return 0.0
+    nothing = np.zeros(problem.n_tasks)
+    spline = Spline(float(points.x[0]), nothing, nothing, np.zeros(0), np.zeros((0, problem.n_tasks)))
+    bins = Bins(points)
+    total, moment, square = bins.residual_sums(spline.on(bins))
+    shift, _ = bins.affine_part(total, moment)
+    free = Spline(spline.origin, shift.value[0], shift.slope[0], spline.location, spline.V)
+    _, largest = maximise(bins, free.on)
+    # what rounding leaves of affine data is no bend
+    size = np.sqrt(float(square.sum()) * float(bins.weight.sum()))
+    noise = 64.0 * np.finfo(float).eps * size * float(points.x[-1] - points.x[0])
+    return largest if largest > noise else 0.0
+
+
+def solve_n_knots(
+    problem: Problem,
+    n_knots: int,
+    *,
+    tol: float = 1e-8,
+    max_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """The solution at the largest lam whose optimum has at least `n_knots` knots.
+
+    `problem.lam` is not used; `solution.problem.lam` is the lam that was found, by descending
+    from lam_max and bisecting to one per cent. The count is of neurons: a bend that the data
+    place between two inputs is two of them.
+
+    Raises
+    ------
+    ValueError : when no lam above 1e-9 lam_max has that many knots.
+    """
+    if isinstance(n_knots, bool) or not isinstance(n_knots, int | np.integer) or n_knots < 0:
+        raise ValueError(f"n_knots: must be an integer >= 0, got {n_knots!r}")
+    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+
+    def at(lam: float, start: ReLUNetwork | None) -> Solution:
+        left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
+        return solve(problem.with_lam(lam), tol=tol, start=start, max_seconds=left, progress=progress)
+
+    largest = lam_max(problem)
+    if n_knots == 0:
+        return at(largest if largest > 0 else 1.0, None)
+    if largest == 0:
+        raise ValueError(f"n_knots: the data are affine, so no lam has {n_knots} knots; ask for 0")
+    high = low = largest
+    found: Solution | None = None
+    while found is None:
+        high, low = low, low / 2.0
+        if low < 1e-9 * largest:
+            raise ValueError(f"n_knots: no lam >= 1e-9 lam_max has {n_knots} knots; ask for fewer")
+        trial = at(low, None)
+        if trial.network.n_neurons >= n_knots or trial.status in (Status.STOPPED, Status.MAX_SECONDS):
+            found = trial
+    while high / low > 1.01 and found.status is Status.OPTIMAL:
+        middle = float(np.sqrt(high * low))
+        trial = at(middle, found.network)
+        if trial.network.n_neurons >= n_knots:
+            low, found = middle, trial
+        else:
+            high = middle
+    return found
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()

@@ -1,0 +1,163 @@
+"""One input, free biases, free skip connection, squared loss: the exact solution (A (9), Lemma 3.2).
+
+The optimum is piecewise linear with knots at data points: minimise over fitted values
+sum w (y - f)^2 / 2 + lam sum_j |change of slope at x_j|_2, group l1 trend filtering on an
+irregular grid. A working set of knots is solved from the moments of the bins; the dual potential
+then shows where knots are missing and which bins must be looked into.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bins import Bins, Index, Points
+from ..dual_norm.knots import hidden_bound, row_norms
+from .corrective import Reduced, correct
+from .spline import Spline
+
+Array = NDArray[np.float64]
+_ROUNDING = 1e-13
+
+
+class WorkingSet:
+    """Knots under consideration, their masses, and the bins that show the data to them."""
+
+    def __init__(self, points: Points, lam: float) -> None:
+        self.lam = lam
+        self.points = points
+        self.bins = Bins(points)
+        self.knots: Index = np.zeros(0, dtype=np.intp)
+        self.masses: Array = np.zeros(0)
+        self.objective = float("inf")
+        self.gap = float("inf")
+
+    def start_from(self, location: Array, size: Array) -> None:
+        """Warm start: knots at `location` (K,) of cost `size` (K,), moved to the data around them."""
+        x = self.points.x
+        inside = (location > x[0]) & (location < x[-1])
+        if not inside.any():
+            return
+        location, size = location[inside], size[inside]
+        left = np.searchsorted(x, location, side="right") - 1
+        share = (location - x[left]) / (x[left + 1] - x[left])
+        mass = np.zeros(len(x))
+        np.add.at(mass, left, (1.0 - share) * size)
+        np.add.at(mass, left + 1, share * size)
+        wanted = np.flatnonzero(mass[1:-1]) + 1
+        holder = np.searchsorted(self.bins.start, wanted, side="right") - 1
+        split = np.zeros(len(self.bins), dtype=bool)
+        split[holder] = True
+        self.bins.refine_to_points(split)
+        self.knots, self.masses = np.searchsorted(self.bins.start, wanted), mass[wanted]
+
+    def fit(self, tol: float) -> Spline:
+        """Solve for the present knots, finely enough for a relative gap of `tol` in the end;
+        those of zero mass leave the set."""
+        bins, n_knots = self.bins, len(self.knots)
+        table = _reduced_table(bins, self.knots)
+        R, C = table[:, :, : n_knots + 2], table[:, :, n_knots + 2 :]
+        if n_knots:
+            reduced = Reduced(R[:, 2:, 2:], C[:, 2:])
+            known = np.isfinite(self.gap)
+            fine, loose = (0.05 * tol * self.objective, 0.01 * self.gap) if known else (0.0, 0.0)
+            self.masses, V = correct(reduced, self.lam, self.masses, fine, loose)
+        else:
+            V = np.zeros((0, bins.points.n_tasks))
+        per_pattern = V[None] if len(R) == 1 else V.T[:, :, None]
+        free = np.linalg.solve(R[:, :2, :2], C[:, :2] - R[:, :2, 2:] @ per_pattern)
+        free = free[0] if len(R) == 1 else free[:, :, 0].T
+        alive = self.masses > 0
+        self.knots, self.masses = self.knots[alive], self.masses[alive]
+        return Spline(bins.x[0], free[0], free[1], bins.x[self.knots], V[alive])
+
+    def price(self, spline: Spline, tol: float) -> bool:
+        """Update objective and gap for `spline`, and add the knots whose potential is too large
+        unless the gap is at most `tol` of the objective.
+
+        Bins are split while what they hide, rather than what is seen, decides the gap.
+        Returns whether anything was added.
+        """
+        lam = self.lam
+        cost = row_norms(spline.V)
+        while True:
+            bins = self.bins
+            total, moment, square = bins.residual_sums(spline.on(bins))
+            p = bins.potential(total, moment)
+            norms = row_norms(p)
+            bound = hidden_bound(norms, bins.slack(square))
+            misfit = float(square.sum())
+            response = np.einsum("kt,kt->k", spline.V, p[self.knots])
+
+            def gap_at(largest: float, response: Array = response, misfit: float = misfit) -> float:
+                scale = min(1.0, lam / largest) if largest > 0 else 1.0
+                terms = np.maximum(lam * cost - scale * response, 0.0)
+                return float(terms.sum()) + 0.5 * (1.0 - scale) ** 2 * misfit
+
+            self.objective = self.points.scatter + 0.5 * misfit + lam * float(cost.sum())
+            target = tol * self.objective
+            worst = float(bound.max(initial=0.0))
+            self.gap = gap_at(worst)
+            seen = gap_at(float(norms.max(initial=0.0)))
+            if self.gap <= target or seen > 0.3 * self.gap:
+                break
+            hides = (bins.size > 1) & (bound > lam + 0.1 * (worst - lam))
+            if not hides.any():
+                break
+            moved = bins.refine(hides)
+            self.knots = moved[self.knots]
+        return self._add(norms) if self.gap > target else False
+
+    def _add(self, norms: Array) -> bool:
+        edge = np.concatenate([[0.0], norms, [0.0]])
+        peak = (norms > self.lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
+        peak[0] = peak[-1] = False
+        peak[self.knots] = False
+        new = np.flatnonzero(peak)
+        if len(new) == 0:
+            return False
+        most = max(30, 2 * len(self.knots))
+        new = new[np.argsort(-norms[new], kind="stable")[:most]]
+        knots = np.concatenate([self.knots, new])
+        masses = np.concatenate([self.masses, np.zeros(len(new))])
+        order = np.argsort(knots)
+        self.knots, self.masses = knots[order], masses[order]
+        return True
+
+
+def _reduced_table(bins: Bins, knots: Index) -> Array:
+    """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels.
+
+    The data between two knots enter a piecewise-linear fit by their weight, mean and spread alone:
+    as two rows, one for the mean and one for the slope. No Gram matrix is formed, so no
+    condition number is squared.
+    """
+    start = np.concatenate([[0], knots]).astype(np.intp)
+    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(bins))))
+    weight = np.add.reduceat(bins.weight, start, axis=0)
+    safe = np.where(weight > 0, weight, 1.0)
+    offset = bins.mean_x - bins.x[0]
+    mean_x = np.add.reduceat(bins.weight * offset, start, axis=0) / safe
+    mean_y = np.add.reduceat(bins.weight * bins.mean_y, start, axis=0) / safe
+    d = offset - mean_x[which]
+    pull = bins.weight * d
+    sxx = np.add.reduceat(bins.sxx + pull * d, start, axis=0)
+    sxy = np.add.reduceat(bins.sxy + pull * (bins.mean_y - mean_y[which]), start, axis=0)
+
+    n_knots, n_patterns = len(knots), weight.shape[1]
+    root_weight, root_sxx = np.sqrt(weight.T), np.sqrt(sxx.T)
+    place = bins.x[knots] - bins.x[0]
+    rows = np.zeros((n_patterns, 2, n_knots + 1, n_knots + 2 + mean_y.shape[1] // n_patterns))
+    mean_rows, slope_rows = rows[:, 0], rows[:, 1]
+    mean_rows[:, :, 0] = root_weight
+    mean_rows[:, :, 1] = root_weight * mean_x.T
+    slope_rows[:, :, 1] = root_sxx
+    mean_rows[:, :, 2 : n_knots + 2] = root_weight[:, :, None] * np.maximum(mean_x.T[:, :, None] - place, 0.0)
+    slope_rows[:, :, 2 : n_knots + 2] = root_sxx[:, :, None] * np.tri(n_knots + 1, n_knots, -1)
+    labels_y = mean_y[None] if n_patterns == 1 else mean_y.T[:, :, None]
+    labels_xy = sxy[None] if n_patterns == 1 else sxy.T[:, :, None]
+    mean_rows[:, :, n_knots + 2 :] = root_weight[:, :, None] * labels_y
+    safe_root = np.where(root_sxx > 0, root_sxx, 1.0)
+    slope_rows[:, :, n_knots + 2 :] = labels_xy / safe_root[:, :, None]
+    flat = rows.reshape(n_patterns, 2 * (n_knots + 1), -1)
+    return np.linalg.qr(flat, mode="r")[:, : n_knots + 2]
