@@ -44,6 +44,8 @@ def random_inputs(rng, n, spacing="random"):
     if spacing == "log-normal":
         x = np.cumsum(np.exp(1.5 * rng.standard_normal(n)))
         return rng.permutation((x - x[0]) / max(np.ptp(x), 1.0))
+    if spacing == "clustered":
+        return rng.permutation((np.arange(n) // 2 + 1e-8 * (np.arange(n) % 2)) / n)
     if spacing == "repeated":
         return rng.choice(np.sort(rng.uniform(0.0, 1.0, max(2, n // 2))), n)
     raise ValueError(spacing)

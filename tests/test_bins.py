@@ -17,6 +17,8 @@ CASES = [
     ("repeated", 0.0, None),
     ("repeated", 0.3, "labels"),
     ("repeated", 0.0, "rows"),
+    ("clustered", 0.0, None),
+    ("clustered", 0.5, None),
 ]
 every_case = pytest.mark.parametrize(("spacing", "gaps", "weights"), CASES)
 
@@ -86,22 +88,23 @@ def test_scatter_is_exact_for_labels_far_from_zero():
 
 
 @every_case
-def test_to_rows_splits_a_dual_point_by_weight(spacing, gaps, weights):
+@pytest.mark.parametrize("lam", [0.0, 1.0])
+def test_to_rows_splits_a_dual_point_by_weight(spacing, gaps, weights, lam):
     rng = np.random.default_rng(1)
     data = random_data(rng, 40, 2, spacing, gaps, weights)
-    problem = kw.Problem(data.X, data.Y, 1.0, sample_weight=data.weight)
+    problem = kw.Problem(data.X, data.Y, lam, sample_weight=data.weight)
     points = Points.from_problem(problem)
-    alpha = np.where(point_weights(points) > 0, rng.standard_normal(points.y.shape), 0.0)
+    pw, w = point_weights(points), label_weights(data.Y, data.weight)
+    alpha = np.where(pw > 0, rng.standard_normal(points.y.shape), 0.0)
     rows = points.to_rows(alpha, problem)
     assert rows.shape == data.Y.shape
-    assert np.all(rows[label_weights(data.Y, data.weight) == 0] == 0)
-    assert np.allclose(
-        dense_potential(data.X, rows, points.x), dense_potential(points.x, alpha, points.x), atol=1e-12
-    )
-    w = label_weights(data.Y, data.weight)
-    square = np.sum(rows[w > 0] ** 2 / w[w > 0])
-    pw = point_weights(points)
-    assert square == pytest.approx(np.sum(alpha[pw > 0] ** 2 / pw[pw > 0]), rel=1e-12)
+    assert np.all(rows[w == 0] == 0)
+    expected = dense_potential(points.x, alpha, points.x)
+    assert np.allclose(dense_potential(data.X, rows, points.x), expected, atol=1e-12)
+    square = np.sum(alpha[pw > 0] ** 2 / pw[pw > 0])
+    # at lam > 0 the rows hold the spread of equal inputs too
+    square += 2.0 * points.scatter if lam > 0 else 0.0
+    assert np.sum(rows[w > 0] ** 2 / w[w > 0]) == pytest.approx(square, rel=1e-12)
 
 
 @every_case

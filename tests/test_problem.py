@@ -83,6 +83,13 @@ def some_network(rng, n_tasks, K=5):
         ({"X": pd.DataFrame({"x": ["a", "b", "c", "d"]})}, TypeError, r"^X: "),
         ({"X": pd.Series([1, 2, None, 4], dtype="Int64")}, ValueError, r"^X: NaN at index"),
         ({"X": pd.Series(pd.to_datetime(["2020-01-01"] * 4))}, TypeError, r"^X: "),
+        ({"X": pd.Series(pd.to_timedelta([1, 2, 3, 4], unit="D"))}, TypeError, r"^X: "),
+        ({"X": pd.DataFrame({"x": X, "when": pd.to_datetime(["2020-01-01"] * 4)})}, TypeError, r"^X: "),
+        ({"Y": pd.Series([1 + 2j, 2, 3, 4])}, TypeError, r"^Y: got an array of complex"),
+        ({"Y": pd.Series(["1", "2", "3", "4"])}, TypeError, r"^Y: "),
+        ({"X": pd.Series([0, 1, 2, 2**53 + 1])}, ValueError, r"^X: integers above 2\*\*53"),
+        ({"X": pd.Series([0, 1, 2, 2**53 + 1], dtype="Int64")}, ValueError, r"^X: integers above 2\*\*53"),
+        ({"lam": 10**400}, ValueError, r"^lam: must be finite"),
         ({"Y": pd.Series(["a", "b", "c", "d"], dtype="category")}, TypeError, r"^Y: "),
     ],
 )

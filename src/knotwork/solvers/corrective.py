@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 Array = NDArray[np.float64]
 _MAX_STEPS = 60
 _LOOSE = 1e-3
+_FLAT = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +45,29 @@ def correct(reduced: Reduced, lam: float, eta: Array, tol: float, loose: float =
     search; the gap is that of the reduced problem.
     """
     state = _evaluate(reduced, lam, eta)
+    gap = _gap(state, eta, lam)
     for _ in range(_MAX_STEPS):
-        gap = _gap(state, eta, lam)
         if gap <= tol or gap <= min(loose, _LOOSE * state.value):
             break
-        target = _newton_target(reduced, lam, eta, state)
-        direction = target - eta
+        direction = _newton_target(reduced, lam, eta, state) - eta
         decrease = -float(_gradient(state, lam) @ direction)
-        if not decrease > 1e-16 * abs(state.value):
-            break
+        # the last digits of the gap are first order where those of g are second: near the
+        # optimum g no longer tells steps apart, but the gap does
+        flat = decrease <= _FLAT * state.value
         step = 1.0
-        while step > 1e-10:
+        while True:
             trial = np.maximum(eta + step * direction, 0.0)
             moved = _evaluate(reduced, lam, trial)
-            if moved.value <= state.value - 1e-4 * step * decrease:
+            moved_gap = _gap(moved, trial, lam)
+            if moved_gap < gap if flat else moved.value <= state.value - 1e-4 * step * decrease:
                 break
             step *= 0.5
-        else:
+            if flat or step < 1e-10:
+                return eta, eta[:, None] * _stack(state.response) / lam
+        stuck = flat and not moved_gap < 0.99 * gap
+        eta, state, gap = trial, moved, moved_gap
+        if stuck:
             break
-        eta, state = trial, moved
     return eta, eta[:, None] * _stack(state.response) / lam
 
 

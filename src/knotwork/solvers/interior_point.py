@@ -98,9 +98,10 @@ def interior_point(
         dt, du, dz, df = direction(q0 - l0, q1 - l1)
         reach = min(_reach(t, u, dt, du), _reach(np.full(m, lam), z, np.zeros(m), dz))
         step = min(1.0, 0.99 * reach)
-        if not step > 1e-8:
-            return state
         t, u, z, f = t + step * dt, u + step * du, z + step * dz, f + step * df
+        inside = np.all(t > row_norms(u)) and np.all(row_norms(z) < lam)
+        if not (step > 1e-8 and inside and np.isfinite(f).all()):
+            return state
     return state
 
 

@@ -146,7 +146,7 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool
         if dense_fits and len(working.knots) > most:
             return best[1], True
         if (not grew and working.gap > 0.9 * before) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
-            return best[1], dense_fits
+            return best[1], dense_fits and len(working.knots) > max(32, n // 100)
 
 
 def _dense(
