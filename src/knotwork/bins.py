@@ -166,16 +166,17 @@ class Bins:
         self._set([column[order] for column in columns])
         return np.searchsorted(self.start, old)
 
-    def refine_to_points(self, mask: NDArray[np.bool_]) -> None:
-        """Split the bins of `mask` until each of their data points is a bin of its own."""
-        first, last = self.start[mask], self.start[mask] + self.size[mask]
+    def refine_around(self, location: Array) -> None:
+        """Split bins until those of several points have none of `location` strictly inside."""
+        location = location[(location > self.x[0]) & (location < self.points.x[-1])]
         while True:
-            inside = np.searchsorted(first, self.start, side="right") - 1
-            open_bins = (inside >= 0) & (self.size > 1)
-            open_bins[open_bins] = self.start[open_bins] < last[inside[open_bins]]
-            if not open_bins.any():
+            holder = np.searchsorted(self.x, location, side="right") - 1
+            holder = holder[self.x[holder] < location]
+            split = np.zeros(len(self), dtype=bool)
+            split[holder] = self.size[holder] > 1
+            if not split.any():
                 return
-            self.refine(open_bins)
+            self.refine(split)
 
     def residual_sums(self, line: Line) -> tuple[Array, Array, Array]:
         """Of alpha = w (y - f): its sum (m, T), its first moment about `mean_x` (m, T), and

@@ -118,11 +118,7 @@ def _certify_residual(problem: Problem, network: ReLUNetwork, points: Points) ->
     lam = problem.lam
     bins = Bins(points)
     location, jump = network.knots
-    inside = (location > bins.x[0]) & (location < points.x[-1])
-    holder = np.searchsorted(bins.x, location[inside], side="right") - 1
-    split = np.zeros(len(bins), dtype=bool)
-    split[holder[bins.x[holder] < location[inside]]] = True
-    bins.refine_to_points(split)
+    bins.refine_around(location)
 
     curve = line_on(network)
     shift, shift_square = bins.affine_part(*bins.residual_sums(curve(bins))[:2])

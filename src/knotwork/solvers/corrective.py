@@ -117,9 +117,18 @@ def _newton_target(reduced: Reduced, lam: float, eta: Array, state: _State) -> A
     diagonal = np.maximum(np.diag(H), np.finfo(float).tiny)
     scale = 1.0 / np.sqrt(diagonal)
     H = H * scale * scale[:, None]
-    H[np.diag_indices_from(H)] += 1e-13 * len(H)
-    L = np.linalg.cholesky(H)
+    L = _cholesky(H)
     gradient = _gradient(state, lam) * scale
     goal = L.T @ (eta / scale) - solve_triangular(L, gradient, lower=True, check_finite=False)
     solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(H))
     return solution * scale
+
+
+def _cholesky(H: Array) -> Array:
+    """The Cholesky factor of H (K, K), of unit diagonal, and of as little more as rounding asks for."""
+    jitter = 1e-15 * len(H)
+    while True:
+        try:
+            return np.linalg.cholesky(H + jitter * np.eye(len(H)))
+        except np.linalg.LinAlgError:
+            jitter *= 10.0

@@ -50,17 +50,15 @@ def interior_point(
     for t in np.flatnonzero(~seen.all(axis=0)):
         f[:, t] = np.interp(x, x[seen[:, t]], y[seen[:, t], t])
     finite = np.where(np.isfinite(weight), weight, 0.0)
-    scale_y = max(float(np.abs(f).max()), np.finfo(float).tiny)
-    # missing labels get a proximal term: its pull vanishes as the steps do
-    pull = 1e-7 * lam * (n - 1) / (float(x[-1] - x[0]) * scale_y)
-    if np.any(finite > 0):
-        pull = min(pull, 1e-7 * float(np.median(finite[finite > 0])))
-    omega = np.divide(1.0, weight, out=np.full_like(weight, 1.0 / pull), where=seen)
+    # missing labels get a proximal term, small beside what the bends around them ask for; its
+    # pull vanishes as the steps do
+    pull = 1e-7 * lam * _slope_scale(h)[:, None] / (float(np.abs(f).max()) or 1.0)
+    omega = np.where(seen, 1.0 / np.where(seen, weight, 1.0), 1.0 / pull)
     gram = _difference_gram(h, omega)
 
     u = slope_changes(x, f)
     size = row_norms(u)
-    t = np.sqrt(size * size + max(float(np.mean(size * size)), np.finfo(float).tiny))
+    t = np.sqrt(size * size + (float(np.mean(size * size)) or 1.0))
     z = np.zeros((m, n_tasks))
     for _ in range(_MAX_STEPS):
         dual = dual_point_of(x, z)
@@ -103,6 +101,12 @@ def interior_point(
         if not (step > 1e-8 and inside and np.isfinite(f).all()):
             return state
     return state
+
+
+def _slope_scale(h: Array) -> Array:
+    """(n,) how strongly a unit of value at each point changes the slopes beside it."""
+    steep = 1.0 / h
+    return np.append(steep, 0.0) + np.append(0.0, steep)
 
 
 class _Scaling:

@@ -15,7 +15,7 @@ from ..network import ReLUNetwork
 from ..problem import INTERPOLATION_TOLERANCE, Problem
 from ..solution import Solution
 from .interior_point import Iterate, interior_point
-from .spline import Spline
+from .spline import Spline, connect_the_dots
 from .watch import Watch
 from .working_set import WorkingSet
 
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 Found = tuple[ReLUNetwork, Certificate]
 _DENSE_BYTES = 4 << 30
 _IDLE_ROUNDS = 12
+_SMALL = 2000
+_ROUNDING = 1e-13
 _ATTEMPTS = 3
 
 
@@ -60,13 +62,12 @@ class _Tasks:
         full[:, self.solved] = alpha
         return full
 
-    def network(self, spline: Spline, free: ReLUNetwork) -> ReLUNetwork:
-        """`spline` for all tasks; those not solved for are as in the free fit."""
-        small = spline.network()
+    def network(self, small: ReLUNetwork, free: ReLUNetwork | None) -> ReLUNetwork:
+        """The network of the tasks solved as one of all tasks; the others are as in `free`."""
         V, A, c = small.V, small.A, small.c
         if self.rotation is not None:
             V, A, c = V @ self.rotation.T, A @ self.rotation.T, c @ self.rotation.T
-        if not self.solved.all():
+        if free is not None:
             full_V = np.zeros((len(V), len(self.solved)))
             full_A, full_c = free.A.copy(), free.c.copy()
             full_V[:, self.solved], full_A[:, self.solved], full_c[self.solved] = V, A, c
@@ -84,10 +85,15 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
         free = problem.free_fit()
         watch.round_done(problem.objective(free), 0.0, 0)
         return watch.finish(problem, free, certify(problem, free))
-    free = problem.free_fit() if not tasks.solved.all() else None
+    rest = None if tasks.solved.all() else problem.free_fit()
+    if problem.lam == 0:
+        free = rest or problem.free_fit()
+        if problem.misfit(free) <= _ROUNDING * problem.label_scale:
+            watch.round_done(0.0, 0.0, 0)
+            return watch.finish(problem, free, certify(problem, free))
 
-    def certified(spline: Spline, alpha: Array | None = None) -> Found:
-        network = tasks.network(spline, free)  # type: ignore[arg-type]
+    def certified(small: ReLUNetwork, alpha: Array | None) -> Found:
+        network = tasks.network(small, rest)
         dual_point = None if alpha is None else points.to_rows(tasks.all_tasks(alpha), problem)
         return network, certify(problem, network, dual_point)
 
@@ -103,7 +109,7 @@ def _penalised(
     tasks: _Tasks,
     watch: Watch,
     start: ReLUNetwork | None,
-    certified: Callable[[Spline, Array | None], Found],
+    certified: Callable[[ReLUNetwork, Array | None], Found],
 ) -> Found:
     working = WorkingSet(tasks.points, problem.lam)
     if start is not None:
@@ -113,7 +119,7 @@ def _penalised(
     tol = 0.5 * watch.tol
     for _ in range(_ATTEMPTS):
         spline, dense = _rounds(working, tol, watch)
-        found = certified(spline, None)
+        found = certified(spline.network(), None)
         if best is None or found[1].gap < best[1].gap:
             best = found
         if best[1].relative_gap <= watch.tol or watch.status is not None:
@@ -133,9 +139,9 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool
     best: tuple[float, Spline] | None = None
     progress_at = len(watch.trace)
     while True:
-        before = working.gap
+        fine = not working.grew
         spline = working.fit(tol)
-        grew = working.price(spline, tol)
+        working.price(spline, tol)
         if best is None or working.gap < best[0]:
             if best is None or working.gap < 0.9 * best[0]:
                 progress_at = len(watch.trace)
@@ -145,12 +151,16 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool
             return best[1], False
         if dense_fits and len(working.knots) > most:
             return best[1], True
-        if (not grew and working.gap > 0.9 * before) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
-            return best[1], dense_fits and len(working.knots) > max(32, n // 100)
+        if (fine and not working.grew) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
+            return best[1], dense_fits and (n <= _SMALL or len(working.knots) > n // 100)
 
 
 def _dense(
-    points: Points, lam: float, watch: Watch, certified: Callable[[Spline, Array], Found], best: Found
+    points: Points,
+    lam: float,
+    watch: Watch,
+    certified: Callable[[ReLUNetwork, Array | None], Found],
+    best: Found,
 ) -> Found:
     x = points.x
     weight = np.ones_like(points.y) if points.w is None else np.broadcast_to(points.w, points.y.shape)
@@ -169,7 +179,7 @@ def _dense(
     everywhere = np.ones(len(x) - 2, dtype=bool)
     for bends in _bends(state, lam), everywhere:
         at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
-        found = certified(Spline.through(x[at], state.values[at]), alpha)
+        found = certified(connect_the_dots(x[at], state.values[at]), alpha)
         if found[1].gap < best[1].gap:
             best = found
         if best[1].relative_gap <= watch.tol:
@@ -199,7 +209,9 @@ def _require_consistent(problem: Problem, points: Points) -> None:
         )
 
 
-def _interpolate(tasks: _Tasks, watch: Watch, certified: Callable[[Spline, Array | None], Found]) -> Found:
+def _interpolate(
+    tasks: _Tasks, watch: Watch, certified: Callable[[ReLUNetwork, Array | None], Found]
+) -> Found:
     """Connect the dots (A, section 3); where labels are missing, a convex problem fills them in."""
     x, y = tasks.points.x, tasks.points.y
     if tasks.points.w is None or tasks.points.w.shape[1] == 1 or len(x) < 3:
@@ -221,7 +233,7 @@ def _interpolate(tasks: _Tasks, watch: Watch, certified: Callable[[Spline, Array
     return found
 
 
-def _interpolant(x: Array, values: Array) -> Spline:
+def _interpolant(x: Array, values: Array) -> ReLUNetwork:
     """Connect the dots, without the bends that are rounding where that misses no dot."""
     largest = float(np.abs(values).max())
     if len(x) > 2:
@@ -229,7 +241,7 @@ def _interpolant(x: Array, values: Array) -> Spline:
         noise = 8.0 * np.finfo(float).eps * largest * (1.0 / h[:-1] + 1.0 / h[1:])
         bends = row_norms(slope_changes(x, values)) > noise
         at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
-        plain = Spline.through(x[at], values[at])
-        if np.abs(plain.network().predict(x) - values).max() <= 0.1 * INTERPOLATION_TOLERANCE * largest:
+        plain = connect_the_dots(x[at], values[at])
+        if np.abs(plain.predict(x) - values).max() <= 0.1 * INTERPOLATION_TOLERANCE * largest:
             return plain
-    return Spline.through(x, values)
+    return connect_the_dots(x, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +25,6 @@ class Spline:
     location: Array
     V: Array
 
-    @classmethod
-    def through(cls, x: Array, values: Array) -> Spline:
-        """Connect the dots `values` (n, T) at increasing x (n,), n >= 2 (A, section 3)."""
-        slope = (values[1] - values[0]) / (x[1] - x[0])
-        spline = cls(float(x[0]), values[0], slope, x[1:-1], slope_changes(x, values))
-        for _ in range(_CORRECTIONS):
-            # steep neighbours leave rounding errors that grow with x; each pass removes most of them
-            error = values - spline.network().predict(x)
-            slope = (error[1] - error[0]) / (x[1] - x[0])
-            spline = replace(
-                spline,
-                value=spline.value + error[0],
-                slope=spline.slope + slope,
-                V=spline.V + slope_changes(x, error),
-            )
-        return spline
-
     def on(self, bins: Bins) -> Line:
         """The curve on bins that have no knot strictly inside."""
         start = np.concatenate([[self.origin], self.location])
@@ -53,7 +36,7 @@ class Spline:
         return Line(values[which] + slope * (bins.x - start[which])[:, None], slope)
 
     def network(self) -> ReLUNetwork:
-        """One unit neuron per knot."""
+        """One unit neuron per knot, all facing right."""
         return ReLUNetwork(
             np.ones((len(self.location), 1)),
             0.0 - self.location,
@@ -61,3 +44,28 @@ class Spline:
             self.slope[None, :],
             self.value - self.origin * self.slope,
         )
+
+
+def connect_the_dots(x: Array, values: Array) -> ReLUNetwork:
+    """The network through `values` (n, T) at increasing x (n,), n >= 2 (A, section 3).
+
+    Its neurons face away from the widest gap between inputs, so that steep bends among close
+    inputs are never summed across it.
+    """
+    widest = int(np.argmax(np.diff(x)))
+    knots = x[1:-1]
+    facing = np.where(np.arange(1, len(x) - 1) <= widest, -1.0, 1.0)
+    origin, step = x[widest], x[widest + 1] - x[widest]
+
+    def network(V: Array, value: Array, slope: Array) -> ReLUNetwork:
+        return ReLUNetwork(facing[:, None], 0.0 - facing * knots, V, slope[None, :], value - origin * slope)
+
+    V, value = slope_changes(x, values), values[widest]
+    slope = (values[widest + 1] - value) / step
+    for _ in range(_CORRECTIONS):
+        # bends among close inputs leave rounding errors that grow outwards; a pass removes most
+        error = values - network(V, value, slope).predict(x)
+        V = V + slope_changes(x, error)
+        value = value + error[widest]
+        slope = slope + (error[widest + 1] - error[widest]) / step
+    return network(V, value, slope)

@@ -31,6 +31,7 @@ class WorkingSet:
         self.masses: Array = np.zeros(0)
         self.objective = float("inf")
         self.gap = float("inf")
+        self.grew = False
 
     def start_from(self, location: Array, size: Array) -> None:
         """Warm start: knots at `location` (K,) of cost `size` (K,), moved to the data around them."""
@@ -45,10 +46,7 @@ class WorkingSet:
         np.add.at(mass, left, (1.0 - share) * size)
         np.add.at(mass, left + 1, share * size)
         wanted = np.flatnonzero(mass[1:-1]) + 1
-        holder = np.searchsorted(self.bins.start, wanted, side="right") - 1
-        split = np.zeros(len(self.bins), dtype=bool)
-        split[holder] = True
-        self.bins.refine_to_points(split)
+        self.bins.refine_around(x[wanted])
         self.knots, self.masses = np.searchsorted(self.bins.start, wanted), mass[wanted]
 
     def fit(self, tol: float) -> Spline:
@@ -59,8 +57,9 @@ class WorkingSet:
         R, C = table[:, :, : n_knots + 2], table[:, :, n_knots + 2 :]
         if n_knots:
             reduced = Reduced(R[:, 2:, 2:], C[:, 2:])
-            known = np.isfinite(self.gap)
-            fine, loose = (0.05 * tol * self.objective, 0.01 * self.gap) if known else (0.0, 0.0)
+            # no digit is wasted while knots are still missing
+            fine = 0.05 * tol * self.objective if np.isfinite(self.gap) else 0.0
+            loose = 0.01 * self.gap if self.grew and np.isfinite(self.gap) else 0.0
             self.masses, V = correct(reduced, self.lam, self.masses, fine, loose)
         else:
             V = np.zeros((0, bins.points.n_tasks))
@@ -71,12 +70,11 @@ class WorkingSet:
         self.knots, self.masses = self.knots[alive], self.masses[alive]
         return Spline(bins.x[0], free[0], free[1], bins.x[self.knots], V[alive])
 
-    def price(self, spline: Spline, tol: float) -> bool:
+    def price(self, spline: Spline, tol: float) -> None:
         """Update objective and gap for `spline`, and add the knots whose potential is too large
-        unless the gap is at most `tol` of the objective.
+        unless the gap is at most `tol` of the objective; `grew` says whether any were added.
 
         Bins are split while what they hide, rather than what is seen, decides the gap.
-        Returns whether anything was added.
         """
         lam = self.lam
         cost = row_norms(spline.V)
@@ -106,7 +104,7 @@ class WorkingSet:
                 break
             moved = bins.refine(hides)
             self.knots = moved[self.knots]
-        return self._add(norms) if self.gap > target else False
+        self.grew = self.gap > target and self._add(norms)
 
     def _add(self, norms: Array) -> bool:
         edge = np.concatenate([[0.0], norms, [0.0]])

@@ -1,0 +1,212 @@
+"""The command line: parses arguments, calls, asks report to draw, prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .report.text import one_line
+
+# public names lead to the class that every complaint about arguments derives from
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Certified fits of many series with shared knots.",
+)
+
+_Data = Annotated[str, typer.Argument(metavar="DATA", help="A CSV or Parquet file, or a bundled table.")]
+_Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model.safetensors file.")]
+_Input = Annotated[str | None, typer.Option("--input", help="The input column; dates become days.")]
+_Tasks = Annotated[str | None, typer.Option("--tasks", help="Columns (or series) to fit, as a,b,c.")]
+_Series = Annotated[str | None, typer.Option("--series", help="Long table: the column of series names.")]
+_Value = Annotated[str | None, typer.Option("--value", help="Long table: the column of labels.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        typer.echo(f"knotwork {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def fit(
+    data: _Data,
+    input: _Input = None,
+    tasks: _Tasks = None,
+    series: _Series = None,
+    value: _Value = None,
+    lam: Annotated[
+        float | None, typer.Option("--lam", help="Strength of weight decay; 0 interpolates.")
+    ] = None,
+    lam_ratio: Annotated[
+        float | None,
+        typer.Option("--lam-ratio", help="lam over the least one without knots.  [default: 0.01]"),
+    ] = None,
+    n_knots: Annotated[
+        int | None, typer.Option("--n-knots", help="Take the largest lam with at least so many knots.")
+    ] = None,
+    scale: Annotated[str, typer.Option("--scale", help="task (standardise each task) or none.")] = "task",
+    tol: Annotated[float, typer.Option("--tol", help="Stop at this relative gap.")] = 1e-8,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Stop then, with the best fit so far.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to.  [default: NAME-fit]")
+    ] = None,
+    as_json: _Json = False,
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
+) -> None:
+    """Fit all tasks with shared knots, to a certified gap; write model, tables and a picture."""
+    from ._files import writable_folder
+    from .datasets import read_data
+    from .fit_files import fit_record, write_fit
+    from .report.displays import Rounds, show_fit
+    from .workflow import fit_table
+
+    table = read_data(data, input=input, tasks=_names(tasks), series=series, value=value)
+    folder = writable_folder(out or Path(f"{table.name}-fit"))
+    with Rounds() as rounds:
+        result = fit_table(
+            table,
+            lam=lam,
+            lam_ratio=lam_ratio,
+            n_knots=n_knots,
+            scale=scale,  # pyright: ignore[reportArgumentType]
+            tol=tol,
+            max_seconds=max_seconds,
+            progress=rounds,
+        )
+    files = write_fit(result, folder)
+    if not no_picture:
+        from .report.figures import fit_figure
+
+        files.append(folder / "fit.png")
+        fit_figure(table, result.network, result.apart_networks(), files[-1], shown=result.shown)
+    if as_json:
+        _print_json(fit_record(result))
+    else:
+        show_fit(result, files)
+
+
+@app.command()
+def predict(
+    model: _Model,
+    data: _Data,
+    input: _Input = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file to write.  [default: print]")] = None,
+) -> None:
+    """Predict every task at the inputs of a table."""
+    from .datasets import read_data
+    from .fit_files import prediction_rows, print_rows, read_model, write_rows
+
+    known = read_model(model)
+    table = read_data(data, input=input or known.input_name, tasks=(), origin=known.origin)
+    header, rows = [table.input_name, *known.output_names], prediction_rows(table, known.network)
+    if out is None:
+        print_rows(header, rows)
+    else:
+        write_rows(out, header, rows)
+
+
+@app.command()
+def certify(
+    model: _Model,
+    data: _Data,
+    lam: Annotated[float, typer.Option("--lam", help="Strength of weight decay.")],
+    input: _Input = None,
+    tasks: _Tasks = None,
+    series: _Series = None,
+    value: _Value = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="task or none.  [default: the scales of the model]")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """How far a model is, at most, from the best network of any width on a table."""
+    from .datasets import read_data
+    from .fit_files import certificate_record, certify_model, read_model
+    from .report.displays import show_certificate
+
+    known = read_model(model)
+    table = read_data(
+        data,
+        input=input or known.input_name,
+        tasks=_names(tasks) or known.task_names,
+        series=series,
+        value=value,
+        origin=known.origin,
+    )
+    certificate = certify_model(known, table, lam, scale)  # pyright: ignore[reportArgumentType]
+    if as_json:
+        _print_json({"lam": lam, **certificate_record(certificate)})
+    else:
+        show_certificate(certificate, lam)
+
+
+@app.command()
+def datasets() -> None:
+    """List the bundled tables."""
+    from .datasets import list_datasets
+    from .report.displays import show_datasets
+
+    show_datasets(list_datasets())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code, 2 after an error of the user's."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(args=arguments, prog_name="knotwork", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read our output (head, say) has gone; the exit would complain once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (typer.Abort, KeyboardInterrupt):
+        print("knotwork: aborted", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, NotImplementedError, OSError) as error:
+        return _complain(str(error))
+    except _UsageError as error:
+        return _complain(error.format_message())
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> int:
+    print(f"knotwork: error: {one_line(message)}", file=sys.stderr)
+    return 2
+
+
+def _names(text: str | None) -> list[str] | None:
+    """a,b,c as names; one with a comma in it stands in double quotes."""
+    if text is None:
+        return None
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not any(names):
+        raise ValueError("tasks: names no task; write --tasks a,b,c")
+    return names
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))
