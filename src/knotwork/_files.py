@@ -27,12 +27,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         # made here, not by the writer, so that an unwritable folder has one kind of error
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = beside.stat().st_mode
     except OSError as error:
         raise type(error)(
             f"{path}: cannot be written ({error.strerror}); name a folder that exists and is writable"
         ) from None
     try:
         yield beside
+        # a writer that makes the file anew may keep it from other users
+        beside.chmod(mode)
         # on the disk before the move, so that a power cut leaves the old file or the new one
         with beside.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -41,21 +44,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder `path`, made when missing, after a trial that it takes new files.
+def require_writable(folder: str | os.PathLike[str]) -> None:
+    """Raise now what writing to `folder` would raise after the work is done; leaves no trace.
 
     Raises
     ------
-    OSError : naming the path and the remedy.
+    OSError : naming the folder and the remedy. It need not exist; what it would be made in must.
     """
-    folder = Path(path)
+    place = Path(folder)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    trial = place / f".knotwork-{secrets.token_hex(8)}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / f".knotwork-{secrets.token_hex(8)}.tmp"
         os.close(os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         trial.unlink()
     except OSError as error:
         raise type(error)(
-            f"{path}: no file can be written there ({error.strerror}); choose another folder"
+            f"{folder}: no file can be written there ({error.strerror}); choose another folder"
         ) from None
-    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 MANY_COLUMNS = 20_000
 _LONGEST_LINE = 1 << 26
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 # pandas annotates a column of a frame as a Series, a frame or unknown: no type to work with
 Frame = Any
@@ -95,23 +97,23 @@ def _open_csv(file: Path) -> tuple[list[str], Read]:
 
 def _open_parquet(file: Path) -> tuple[list[str], Read]:
     try:
+        import pyarrow.parquet as pq
         from pyarrow import ArrowException
-        from pyarrow.parquet import read_schema
     except ImportError:
         raise TableError("Parquet needs the pyarrow package; run: pip install 'knotwork[parquet]'") from None
     try:
-        header = [str(name) for name in read_schema(file).names]
+        names = [str(name) for name in pq.read_schema(file).names]
     except (ArrowException, OSError, ValueError) as error:
         raise TableError(f"is no whole Parquet file ({error}); write it anew") from None
+    header = ["" if _PANDAS_INDEX.fullmatch(name) else name for name in names]
 
     def read(columns: Sequence[str], n_rows: int | None) -> Frame:
-        import pandas as pd
-
         try:
-            frame = pd.read_parquet(file, engine="pyarrow", columns=list(columns))
+            # an index that pandas noted in the file would not come back as a column
+            frame: Frame = pq.read_table(file, columns=list(columns)).to_pandas(ignore_metadata=True)
         except (ArrowException, OSError, ValueError) as error:
             raise TableError(f"cannot be read ({error}); write it anew") from None
-        frame = frame.reset_index()[list(columns)]
+        frame = frame[list(columns)]
         return frame if n_rows is None else frame.head(n_rows)
 
     return header, read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import sys
@@ -13,9 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from .report.text import one_line
-
-# public names lead to the class that every complaint about arguments derives from
-_UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     add_completion=False,
@@ -78,14 +76,15 @@ def fit(
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
 ) -> None:
     """Fit all tasks with shared knots, to a certified gap; write model, tables and a picture."""
-    from ._files import writable_folder
+    from ._files import require_writable
     from .datasets import read_data
     from .fit_files import fit_record, write_fit
     from .report.displays import Rounds, show_fit
     from .workflow import fit_table
 
     table = read_data(data, input=input, tasks=_names(tasks), series=series, value=value)
-    folder = writable_folder(out or Path(f"{table.name}-fit"))
+    folder = out or Path(f"{table.name}-fit")
+    require_writable(folder)
     with Rounds() as rounds:
         result = fit_table(
             table,
@@ -176,6 +175,9 @@ def datasets() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 2 after an error of the user's."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    often = gc.get_threshold()
+    # what the imports make lives on: looking through it again and again costs a sixth of a small fit
+    gc.set_threshold(100_000, 20, 20)
     try:
         code = app(args=arguments, prog_name="knotwork", standalone_mode=False)
         sys.stdout.flush()
@@ -188,8 +190,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (ValueError, TypeError, NotImplementedError, OSError) as error:
         return _complain(str(error))
-    except _UsageError as error:
-        return _complain(error.format_message())
+    except Exception as error:
+        # typer has no public name for the base of its complaints about arguments
+        if not hasattr(error, "format_message"):
+            raise
+        return _complain(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
+    finally:
+        gc.set_threshold(*often)
     return code if isinstance(code, int) else 0
 
 

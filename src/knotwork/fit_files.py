@@ -99,7 +99,7 @@ def certificate_record(certificate: Certificate) -> dict[str, Any]:
 
 
 def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write model.safetensors, knots.csv, fitted.csv and result.json to an existing folder.
+    """Write model.safetensors, knots.csv, fitted.csv and result.json to a folder, made when missing.
 
     Each file is complete or is not touched. Returns their paths.
 
@@ -108,6 +108,7 @@ def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
     OSError : when a file cannot be written.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     table, names = result.table, result.table.task_names
     record = fit_record(result)
     model, knots, fitted, summary = (

@@ -254,7 +254,7 @@ def _affine_fit(X: Array, Y: Array, weight: Array | None, linear: bool) -> tuple
     centred = X - x_mean
     root = np.sqrt(w)[:, None]
     U, s, Vt = np.linalg.svd(centred * root, full_matrices=False)
-    noise = np.finfo(float).eps * np.sqrt(w.sum()) * np.abs(X).max(initial=0.0)
+    noise = 8.0 * np.finfo(float).eps * np.sqrt(w.sum()) * np.abs(X).max(initial=0.0)
     rank = int(np.sum(s > max(noise, np.finfo(float).eps * len(X) * s.max(initial=0.0))))
     # U is orthogonal to the weighted constant, so Y needs no centring (no copy of Y either)
     A = Vt[:rank].T @ (((U[:, :rank] * root).T @ Y) / s[:rank, None])

@@ -283,8 +283,10 @@ def _numbers(values: Frame, name: str, role: str) -> Array:
             f"{role}: column {name!r} holds {str(values.iloc[row])!r} in row {row + 1}, "
             f"which is no number; {remedy}"
         )
+    # a NumPy column as it is, so that integers too large for float64 are seen
+    plain = values.to_numpy() if isinstance(values.dtype, np.dtype) else values
     try:
-        y = as_float_array(values, f"{role}: column {name!r}", allow_nan=True)
+        y = as_float_array(plain, f"{role}: column {name!r}", allow_nan=True)
     except (TypeError, ValueError) as error:
         raise TableError(str(error)) from None
     return y

@@ -144,7 +144,7 @@ def _show_knots(terminal: Console, result: FitResult) -> None:
     for knot in shown:
         place = knot.label if isinstance(knot.label, str) else f"{knot.label:.8g}"
         bar = "▪" * max(1, round(10 * knot.strength / largest))
-        leaders = ", ".join(one_line(name, 30) for name in knot.leaders)
+        leaders = ", ".join(one_line(name, 36) for name in knot.leaders)
         grid.add_row(Text(place), f"{knot.strength:.3g}", Text(bar, style="blue"), Text(leaders))
     terminal.print(grid)
 

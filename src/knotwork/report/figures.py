@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+from PIL import Image
 
 from .._files import replacing
 from ..network import ReLUNetwork
@@ -26,6 +27,8 @@ _FIT, _KNOT, _DATA, _TEXT = "#0072b2", "#d55e00", "#9a9a9a", "#333333"
 _MOST_POINTS = 1500
 _LONGEST_NAME = 36
 _LANE = 0.8
+_DPI = 100
+_COLOURS = 64
 
 
 def fit_figure(
@@ -42,11 +45,16 @@ def fit_figure(
     ------
     OSError : when it cannot be written.
     """
-    figure = draw_fit(table, network, apart, shown=shown)
-    with replacing(path) as beside, warnings.catch_warnings():
+    canvas = FigureCanvasAgg(draw_fit(table, network, apart, shown=shown))
+    with warnings.catch_warnings():
         # a name in a script that the font lacks shows as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(beside, format="png", dpi=96)
+        canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    with replacing(path) as beside:
+        # a palette is a third of the size, and the few colours here lose nothing by it
+        small = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
+        small.save(beside, format="png")
 
 
 def draw_fit(
@@ -65,12 +73,11 @@ def draw_fit(
     tasks = list(range(min(table.n_tasks, 16))) if shown is None else list(shown)
     both = len(tasks) > 1 and len(apart) == len(tasks)
     height = 1.7 + max(0.46 * len(tasks), 2.2)
-    figure = Figure(figsize=(11.5 if both else 7.5, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(11.5 if both else 7.5, height), dpi=_DPI, layout="constrained")
     panels = figure.subplots(1, 2 if both else 1, sharex=True, sharey=True, squeeze=False)[0]
     lanes = _Lanes(table, network, tasks)
     if both:
-        places = [lanes.draw_alone(panels[0], lane, one) for lane, one in enumerate(apart)]
+        places = lanes.draw_apart(panels[0], apart)
         total, distinct = sum(map(len, places)), len(np.unique(np.concatenate(places)))
         _title(panels[0], f"each task alone: {count(total, 'knot')} at {count(distinct, 'place')}")
     n_joint = lanes.draw_joint(panels[-1], network)
@@ -83,7 +90,8 @@ def draw_fit(
         parse_math=False,
     )
     some = "" if len(tasks) == table.n_tasks else f", {len(tasks)} of them drawn"
-    what = f"{one_line(table.name, _LONGEST_NAME)}: {count(table.n_rows, 'row')}, {count(table.n_tasks, 'task')}{some}"
+    size = f"{count(table.n_rows, 'row')}, {count(table.n_tasks, 'task')}{some}"
+    what = f"{one_line(table.name, _LONGEST_NAME)}: {size}"
     figure.suptitle(what, x=0.01, ha="left", color=_TEXT, fontsize=12, weight="bold", parse_math=False)
     _legend(figure)
     return figure
@@ -106,41 +114,42 @@ class _Lanes:
         high = np.maximum(np.nanmax(values, axis=0), fitted.max(axis=0))
         self.span = np.where(high > self.low, high - self.low, 1.0)
 
-    def draw_alone(self, axes: Axes, lane: int, network: ReLUNetwork) -> Array:
-        """Data, fit and knots of one task; returns the places of the knots inside the data."""
-        self._draw_data(axes, lane)
-        self._draw_line(axes, lane, network, 0)
-        location, jump = self._knots(network)
-        if len(location):
-            sizes = np.abs(jump[:, 0]) / self.span[lane]
-            self._draw_marks(axes, lane, network, 0, location, sizes / sizes.max())
-        return location
+    def draw_apart(self, axes: Axes, apart: Sequence[ReLUNetwork]) -> list[Array]:
+        """Data, and a fit with knots of its own in every lane; the places of the knots inside the data."""
+        self._draw_data(axes)
+        marks = []
+        for lane, network in enumerate(apart):
+            location, jump = self._knots(network)
+            self._draw_line(axes, lane, network, 0)
+            marks.append(self._marks(lane, network, 0, location, np.abs(jump[:, 0])))
+        self._draw_marks(axes, marks)
+        return [self._knots(network)[0] for network in apart]
 
     def draw_joint(self, axes: Axes, network: ReLUNetwork) -> int:
-        """Data, fits and knots of all tasks; returns the number of knots inside the data."""
+        """Data, and the fits and knots of all lanes; the number of knots inside the data."""
+        self._draw_data(axes)
         location, jump = self._knots(network)
         sizes = np.abs(jump[:, self.tasks]) / self.span
         strength = np.linalg.norm(sizes, axis=1)
-        largest = strength.max(initial=0.0)
-        for place, share in zip(location, strength / largest if largest > 0 else strength, strict=True):
-            axes.axvline(place + self.offset, color=_KNOT, lw=0.4 + 1.8 * share, alpha=0.35, zorder=1)
+        width = 0.4 + 1.8 * strength / strength.max(initial=1e-300)
+        bottom, top = self._edges()
+        axes.vlines(location + self.offset, bottom, top, color=_KNOT, lw=width, alpha=0.35, zorder=1)
+        marks = []
         for lane, t in enumerate(self.tasks):
-            self._draw_data(axes, lane)
             self._draw_line(axes, lane, network, t)
-            top = sizes[:, lane].max(initial=0.0)
-            if top > 0:
-                self._draw_marks(axes, lane, network, t, location, sizes[:, lane] / top)
+            marks.append(self._marks(lane, network, t, location, sizes[:, lane]))
+        self._draw_marks(axes, marks)
         return len(location)
 
     def finish(self, axes: Axes) -> None:
         """Frame, ticks and limits."""
-        for lane in self.base:
-            axes.axhline(lane - 0.5 * (1 - _LANE), color="#dddddd", lw=0.6, zorder=0)
+        floors = self.base - 0.5 * (1 - _LANE)
+        axes.hlines(floors, *(self.edges + self.offset), color="#dddddd", lw=0.6, zorder=0)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=_TEXT)
         axes.tick_params(axis="x", labelsize=9, labelcolor=_TEXT, color=_TEXT)
-        axes.set_ylim(-0.5 * (1 - _LANE), len(self.tasks) - 0.5 * (1 - _LANE))
+        axes.set_ylim(*self._edges())
         axes.set_xlabel(
             one_line(self.table.input_name, _LONGEST_NAME), color=_TEXT, fontsize=10, parse_math=False
         )
@@ -160,16 +169,23 @@ class _Lanes:
     def _heights(self, lane: int, values: Array) -> Array:
         return self.base[lane] + _LANE * (values - self.low[lane]) / self.span[lane]
 
-    def _draw_data(self, axes: Axes, lane: int) -> None:
-        y = self.table.Y[:, self.tasks[lane]]
-        seen = np.flatnonzero(~np.isnan(y))
-        seen = seen[:: -(-len(seen) // _MOST_POINTS)]
+    def _edges(self) -> tuple[float, float]:
+        return -0.5 * (1 - _LANE), len(self.tasks) - 0.5 * (1 - _LANE)
+
+    def _draw_data(self, axes: Axes) -> None:
+        x, height = [], []
+        for lane, t in enumerate(self.tasks):
+            y = self.table.Y[:, t]
+            seen = np.flatnonzero(~np.isnan(y))
+            seen = seen[:: -(-len(seen) // _MOST_POINTS)]
+            x.append(self.table.X[seen] + self.offset)
+            height.append(self._heights(lane, y[seen]))
         axes.plot(
-            self.table.X[seen] + self.offset,
-            self._heights(lane, y[seen]),
+            np.concatenate(x),
+            np.concatenate(height),
             linestyle="none",
             marker="o",
-            markersize=3.4 if len(seen) < 80 else 2.6,
+            markersize=3.4 if max(map(len, x)) < 80 else 2.6,
             markeredgewidth=0,
             color=_DATA,
             alpha=0.75,
@@ -181,12 +197,14 @@ class _Lanes:
         height = self._heights(lane, network.predict(x)[:, output])
         axes.plot(x + self.offset, height, color=_FIT, lw=1.4, zorder=3, solid_joinstyle="round")
 
-    def _draw_marks(
-        self, axes: Axes, lane: int, network: ReLUNetwork, output: int, location: Array, share: Array
-    ) -> None:
-        """Dots where the curve bends, their area as the bend."""
+    def _marks(self, lane: int, network: ReLUNetwork, output: int, location: Array, size: Array) -> Array:
+        """(3, K) where to put dots on a curve, and their area: as the bend, over the lane's largest."""
         height = self._heights(lane, network.predict(location)[:, output])
-        axes.scatter(location + self.offset, height, s=3 + 26 * share, color=_KNOT, lw=0, zorder=4)
+        return np.stack([location + self.offset, height, 3 + 26 * size / size.max(initial=1e-300)])
+
+    def _draw_marks(self, axes: Axes, marks: Sequence[Array]) -> None:
+        x, height, area = np.concatenate(marks, axis=1)
+        axes.scatter(x, height, s=area, color=_KNOT, lw=0, zorder=4)
 
 
 def _title(axes: Axes, text: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
@@ -76,7 +76,7 @@ def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
     S = (R * eta) @ R.transpose(0, 2, 1)
     diagonal = np.arange(S.shape[1])
     S[:, diagonal, diagonal] += lam
-    L = np.linalg.cholesky(S)
+    L = np.asarray(np.linalg.cholesky(S), dtype=np.float64)
     z = _solve(L, C)
     factor = _solve(L, R)
     response = lam * (factor.transpose(0, 2, 1) @ z)
@@ -129,6 +129,6 @@ def _cholesky(H: Array) -> Array:
     jitter = 1e-15 * len(H)
     while True:
         try:
-            return np.linalg.cholesky(H + jitter * np.eye(len(H)))
+            return cholesky(H + jitter * np.eye(len(H)), lower=True, check_finite=False)
         except np.linalg.LinAlgError:
             jitter *= 10.0

@@ -19,6 +19,8 @@ from ..dual_norm.knots import dual_point_of, row_norms, slope_changes
 
 Array = NDArray[np.float64]
 _MAX_STEPS = 100
+_PATIENCE = 10
+_MOST_DAMPING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,66 +43,103 @@ def interior_point(
     x : (n,) increasing, n >= 3.  y : (n, T) labels, anything where the weight is 0.
     weight : (n, T); 0 marks a missing label, infinity an interpolated one.
     """
-    n, n_tasks = y.shape
-    m = n - 2
-    h = np.diff(x)
-    seen = weight > 0
+    n_bends = len(x) - 2
+    seen, interpolated = weight > 0, np.isinf(weight)
     y = np.where(seen, y, 0.0)
-    f = y.copy()
-    for t in np.flatnonzero(~seen.all(axis=0)):
-        f[:, t] = np.interp(x, x[seen[:, t]], y[seen[:, t], t])
-    finite = np.where(np.isfinite(weight), weight, 0.0)
+    finite = np.where(interpolated, 0.0, weight)
+    f = _fill_gaps(x, y, seen)
     # missing labels get a proximal term, small beside what the bends around them ask for; its
     # pull vanishes as the steps do
-    pull = 1e-7 * lam * _slope_scale(h)[:, None] / (float(np.abs(f).max()) or 1.0)
+    pull = 1e-7 * lam * _slope_scale(np.diff(x))[:, None] / (float(np.abs(f).max()) or 1.0)
     omega = np.where(seen, 1.0 / np.where(seen, weight, 1.0), 1.0 / pull)
-    gram = _difference_gram(h, omega)
+    gram = _difference_gram(np.diff(x), omega)
 
     u = slope_changes(x, f)
     size = row_norms(u)
     t = np.sqrt(size * size + (float(np.mean(size * size)) or 1.0))
-    z = np.zeros((m, n_tasks))
-    for _ in range(_MAX_STEPS):
+    z = np.zeros_like(u)
+    least, since = float("inf"), 0
+    for step_number in range(_MAX_STEPS + 1):
         dual = dual_point_of(x, z)
-        residual = np.where(np.isfinite(weight), finite * (f - y) - dual, 0.0)
-        infeasible = slope_changes(x, f) - u
+        residual = np.where(interpolated, 0.0, finite * (f - y) - dual)
         complement = t * lam + np.einsum("ij,ij->i", u, z)
-        settled = np.abs(residual).max(initial=0.0) <= 1e-9 * np.abs(dual).max(initial=0.0)
+        settled = np.abs(residual).max() <= 1e-9 * np.abs(dual).max()
         state = Iterate(f, u, -z, float(complement.sum()), bool(settled))
-        if step_done(state):
+        if state.complementarity < 0.5 * least:
+            least, since = state.complementarity, step_number
+        if step_done(state) or step_number == _MAX_STEPS or step_number - since > _PATIENCE:
             return state
         scaling = _Scaling(t, u, lam, z)
         try:
-            factor = cholesky_banded(_system(gram, scaling), lower=True, check_finite=False)
+            newton = _Newton(x, omega, gram, scaling, residual, slope_changes(x, f) - u)
         except np.linalg.LinAlgError:
             return state
-        push = slope_changes(x, omega * residual) - infeasible
-
-        def direction(r0: Array, r1: Array, scaling=scaling, factor=factor, push=push, residual=residual):
-            x0, x1 = scaling.times(r0, r1)
-            dz = cho_solve_banded((factor, True), (x1 + push).ravel(), check_finite=False).reshape(m, n_tasks)
-            q0, q1 = scaling.square_times(dz)
-            return x0 - q0, x1 - q1, dz, omega * (dual_point_of(x, dz) - residual)
 
         l0, l1 = scaling.point
-        dt, du, dz, _ = direction(-l0, -l1)
-        reach = min(1.0, _reach(t, u, dt, du), _reach(np.full(m, lam), z, np.zeros(m), dz))
-        mu = float(complement.sum()) / m
-        trial = (t + reach * dt) * lam + np.einsum("ij,ij->i", u + reach * du, z + reach * dz)
-        centre = min(1.0, max(float(trial.sum()) / m / mu, 0.0)) ** 3 * mu
+        dt, du, dz, _ = newton.direction(-l0, -l1)
+        reach = min(1.0, _reach(t, u, dt, du), _reach_dual(lam, z, dz))
+        mu = float(complement.sum()) / n_bends
+        ahead = (t + reach * dt) * lam + np.einsum("ij,ij->i", u + reach * du, z + reach * dz)
+        centring = min(1.0, max(float(ahead.mean()) / mu, 0.0)) ** 3 * mu
+
         a0, a1 = scaling.inverse_times(dt, du)
-        b0, b1 = scaling.times(np.zeros(m), dz)
-        c0 = centre - (a0 * b0 + np.einsum("ij,ij->i", a1, b1))
+        b0, b1 = scaling.times(np.zeros(n_bends), dz)
+        c0 = centring - (a0 * b0 + np.einsum("ij,ij->i", a1, b1))
         c1 = -(a0[:, None] * b1 + b0[:, None] * a1)
         q0, q1 = _divide(l0, l1, c0, c1)
-        dt, du, dz, df = direction(q0 - l0, q1 - l1)
-        reach = min(_reach(t, u, dt, du), _reach(np.full(m, lam), z, np.zeros(m), dz))
-        step = min(1.0, 0.99 * reach)
+        dt, du, dz, df = newton.direction(q0 - l0, q1 - l1)
+        step = min(1.0, 0.99 * min(_reach(t, u, dt, du), _reach_dual(lam, z, dz)))
         t, u, z, f = t + step * dt, u + step * du, z + step * dz, f + step * df
         inside = np.all(t > row_norms(u)) and np.all(row_norms(z) < lam)
         if not (step > 1e-8 and inside and np.isfinite(f).all()):
             return state
-    return state
+    raise AssertionError("unreachable: the last step returns")
+
+
+class _Newton:
+    """One factorised Newton system; its right-hand sides differ in the complementarity alone."""
+
+    def __init__(
+        self,
+        x: Array,
+        omega: Array,
+        gram: tuple[Array, Array, Array],
+        scaling: _Scaling,
+        residual: Array,
+        infeasible: Array,
+    ) -> None:
+        self.x, self.omega, self.scaling, self.residual = x, omega, scaling, residual
+        self.factor = _factorise(_system(gram, scaling))
+        self.push = slope_changes(x, omega * residual) - infeasible
+
+    def direction(self, r0: Array, r1: Array) -> tuple[Array, Array, Array, Array]:
+        """(dt, du, dz, df) with W^-1 ds + W dz = r, D df - du = -infeasible, and stationarity."""
+        x0, x1 = self.scaling.times(r0, r1)
+        right = (x1 + self.push).ravel()
+        dz = cho_solve_banded((self.factor, True), right, check_finite=False).reshape(x1.shape)
+        q0, q1 = self.scaling.square_times(dz)
+        return x0 - q0, x1 - q1, dz, self.omega * (dual_point_of(self.x, dz) - self.residual)
+
+
+def _factorise(bands: Array) -> Array:
+    """The banded Cholesky factor, of a matrix as little larger as rounding asks for: what that
+    costs in a direction, the next step mends."""
+    damping = 1e-15
+    while True:
+        try:
+            return cholesky_banded(bands, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            if damping > _MOST_DAMPING:
+                raise
+            bands[0] *= 1.0 + damping
+            damping *= 10.0
+
+
+def _fill_gaps(x: Array, y: Array, seen: NDArray[np.bool_]) -> Array:
+    filled = y.copy()
+    for t in np.flatnonzero(~seen.all(axis=0)):
+        filled[:, t] = np.interp(x, x[seen[:, t]], y[seen[:, t], t])
+    return filled
 
 
 def _slope_scale(h: Array) -> Array:
@@ -167,6 +206,10 @@ def _reach(t: Array, u: Array, dt: Array, du: Array) -> float:
     with np.errstate(divide="ignore"):
         step = np.where(denominator > 0, c / np.where(denominator > 0, denominator, 1.0), np.inf)
     return float(step.min())
+
+
+def _reach_dual(lam: float, z: Array, dz: Array) -> float:
+    return _reach(np.full(len(z), lam), z, np.zeros(len(z)), dz)
 
 
 def _difference_gram(h: Array, omega: Array) -> tuple[Array, Array, Array]:

@@ -24,6 +24,7 @@ Found = tuple[ReLUNetwork, Certificate]
 _DENSE_BYTES = 4 << 30
 _IDLE_ROUNDS = 12
 _SMALL = 2000
+_MOST_KNOTS = 1500
 _ROUNDING = 1e-13
 _ATTEMPTS = 3
 
@@ -116,26 +117,40 @@ def _penalised(
         location, jump = start.knots
         working.start_from(location, row_norms(jump))
     best: Found | None = None
-    tol = 0.5 * watch.tol
+    tol, try_dense = 0.5 * watch.tol, True
     for _ in range(_ATTEMPTS):
-        spline, dense = _rounds(working, tol, watch)
-        found = certified(spline.network(), None)
-        if best is None or found[1].gap < best[1].gap:
-            best = found
+        spline, dense = _rounds(working, tol, watch, try_dense)
+        best = _better(best, certified(spline.network(), None))
         if best[1].relative_gap <= watch.tol or watch.status is not None:
             break
         if dense:
-            return _dense(tasks.points, problem.lam, watch, certified, best)
-        tol *= 0.03
+            state, found = _dense(tasks.points, problem.lam, watch, certified)
+            best = _better(best, found)
+            if best[1].relative_gap <= watch.tol or watch.status is not None:
+                break
+            # the interior point finds the knots, the corrective step the last digits
+            bends = _bends(state, problem.lam)
+            if np.count_nonzero(bends) > _MOST_KNOTS:
+                break
+            working = WorkingSet(tasks.points, problem.lam)
+            working.start_from(tasks.points.x[1:-1][bends], row_norms(state.bends[bends]))
+            try_dense = False
+        else:
+            tol *= 0.03
     assert best is not None
     return best
 
 
-def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool]:
-    """Rounds of the working set to a relative gap of `tol`; True when another method should go on."""
+def _better(one: Found | None, other: Found) -> Found:
+    return other if one is None or other[1].gap < one[1].gap else one
+
+
+def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> tuple[Spline, bool]:
+    """Rounds of the working set to a relative gap of `tol`; True when the interior point should
+    go on from there."""
     n, n_tasks = working.points.y.shape
-    most = max(64, n // 20)
-    dense_fits = 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
+    most = min(max(64, n // 20), _MOST_KNOTS)
+    dense_fits = try_dense and 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
     best: tuple[float, Spline] | None = None
     progress_at = len(watch.trace)
     while True:
@@ -149,7 +164,7 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch) -> tuple[Spline, bool
         stop = watch.round_done(working.objective, working.gap, len(spline.location))
         if stop or working.gap <= tol * working.objective:
             return best[1], False
-        if dense_fits and len(working.knots) > most:
+        if dense_fits and len(spline.location) > most:
             return best[1], True
         if (fine and not working.grew) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
             return best[1], dense_fits and (n <= _SMALL or len(working.knots) > n // 100)
@@ -160,8 +175,7 @@ def _dense(
     lam: float,
     watch: Watch,
     certified: Callable[[ReLUNetwork, Array | None], Found],
-    best: Found,
-) -> Found:
+) -> tuple[Iterate, Found]:
     x = points.x
     weight = np.ones_like(points.y) if points.w is None else np.broadcast_to(points.w, points.y.shape)
     y = np.where(weight > 0, points.y, 0.0)
@@ -177,14 +191,14 @@ def _dense(
     state = interior_point(x, y, weight, lam, step_done)
     alpha = dual_point_of(x, keep_to_labels(x, state.p, weight > 0))
     everywhere = np.ones(len(x) - 2, dtype=bool)
+    best: Found | None = None
     for bends in _bends(state, lam), everywhere:
         at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
-        found = certified(connect_the_dots(x[at], state.values[at]), alpha)
-        if found[1].gap < best[1].gap:
-            best = found
+        best = _better(best, certified(connect_the_dots(x[at], state.values[at]), alpha))
         if best[1].relative_gap <= watch.tol:
             break
-    return best
+    assert best is not None
+    return state, best
 
 
 def _bends(state: Iterate, lam: float) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from .spline import Spline
 
 Array = NDArray[np.float64]
 _ROUNDING = 1e-13
+_MOST_NEW = 300
 
 
 class WorkingSet:
@@ -114,7 +115,7 @@ class WorkingSet:
         new = np.flatnonzero(peak)
         if len(new) == 0:
             return False
-        most = max(30, 2 * len(self.knots))
+        most = max(30, min(2 * len(self.knots), _MOST_NEW))
         new = new[np.argsort(-norms[new], kind="stable")[:most]]
         knots = np.concatenate([self.knots, new])
         masses = np.concatenate([self.masses, np.zeros(len(new))])
@@ -158,4 +159,4 @@ def _reduced_table(bins: Bins, knots: Index) -> Array:
     safe_root = np.where(root_sxx > 0, root_sxx, 1.0)
     slope_rows[:, :, n_knots + 2 :] = labels_xy / safe_root[:, :, None]
     flat = rows.reshape(n_patterns, 2 * (n_knots + 1), -1)
-    return np.linalg.qr(flat, mode="r")[:, : n_knots + 2]
+    return np.asarray(np.linalg.qr(flat, mode="r"))[:, : n_knots + 2]
