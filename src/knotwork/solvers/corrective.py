@@ -76,13 +76,24 @@ def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
     S = (R * eta) @ R.transpose(0, 2, 1)
     diagonal = np.arange(S.shape[1])
     S[:, diagonal, diagonal] += lam
-    L = np.asarray(np.linalg.cholesky(S), dtype=np.float64)
+    L = _factor(S)
     z = _solve(L, C)
     factor = _solve(L, R)
     response = lam * (factor.transpose(0, 2, 1) @ z)
     value = 0.5 * lam * (float(np.sum(z * z)) + float(eta.sum()))
     norms = np.sqrt(np.einsum("pkt,pkt->k", response, response))
     return _State(value, factor, response, norms)
+
+
+def _factor(S: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.cholesky(S), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        # lam is below the rounding of the features: fit to rounding, and let pricing judge
+        diagonal = np.arange(S.shape[1])
+        largest = S[:, diagonal, diagonal].max(axis=1, keepdims=True)
+        S[:, diagonal, diagonal] += 8.0 * np.finfo(float).eps * S.shape[1] * largest
+        return np.asarray(np.linalg.cholesky(S), dtype=np.float64)
 
 
 def _solve(L: Array, B: Array) -> Array:

@@ -25,6 +25,7 @@ _DENSE_BYTES = 4 << 30
 _IDLE_ROUNDS = 12
 _SMALL = 2000
 _MOST_KNOTS = 1500
+_CLOSEST = 1e-60
 _ROUNDING = 1e-13
 _ATTEMPTS = 3
 
@@ -81,6 +82,7 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
     points = Points.from_problem(problem)
     if problem.lam == 0:
         _require_consistent(problem, points)
+        _require_spaced(points.x)
     tasks = _Tasks.of(points)
     if len(points.x) == 1 or not tasks.solved.any():
         free = problem.free_fit()
@@ -151,6 +153,7 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> t
     n, n_tasks = working.points.y.shape
     most = min(max(64, n // 20), _MOST_KNOTS)
     dense_fits = try_dense and 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
+    dense_fits = dense_fits and _spaced(working.points.x)
     best: tuple[float, Spline] | None = None
     progress_at = len(watch.trace)
     while True:
@@ -221,6 +224,20 @@ def _require_consistent(problem: Problem, points: Points) -> None:
             f"Y: row {row}, column {task} differs from another label at the same input "
             f"{problem.X[row, 0]:g}; lam=0 interpolates every label: use lam > 0, or average them"
         )
+
+
+def _require_spaced(x: Array) -> None:
+    """Raise where slopes between neighbours leave float64."""
+    if not _spaced(x):
+        i = int(np.argmin(np.diff(x)))
+        raise ValueError(
+            f"X: inputs {x[i]:g} and {x[i + 1]:g} are too close to be interpolated in float64; "
+            "merge them, or use lam > 0"
+        )
+
+
+def _spaced(x: Array) -> bool:
+    return len(x) < 2 or float(np.diff(x).min()) > _CLOSEST * float(x[-1] - x[0])
 
 
 def _interpolate(
