@@ -28,6 +28,10 @@ class PeerResult:
     def seconds(self) -> float:
         return self.compile_seconds + self.solve_seconds
 
+    def excess(self, dual: float) -> float:
+        """How far the objective lies above a lower bound of the optimum, relative to it."""
+        return self.primal / dual - 1.0
+
 
 def second_differences(x: Array) -> csr_matrix:
     """(n - 2, n) D with (D f)_j the change of slope at x_{j + 1}."""
@@ -92,9 +96,8 @@ def banded_interior_point(
             blocks = band[k].reshape(m, n_tasks)
             blocks[:, : n_tasks - k] += 2.0 * eta**2 * w[:, 1 + k :] * w[:, 1 : n_tasks - k + 1]
         band[0] += np.repeat(eta[:, 0] ** 2, n_tasks)
-        try:
-            factor = cholesky_banded(band, lower=True, overwrite_ab=True, check_finite=False)
-        except np.linalg.LinAlgError:
+        factor = _factorise(band)
+        if factor is None:
             status = "not positive definite"
             break
 
@@ -120,6 +123,17 @@ def banded_interior_point(
             status = "stalled"
             break
     return PeerResult(objective(x, Y, lam, fitted), 0.0, time.perf_counter() - began, status)
+
+
+def _factorise(band: Array) -> Array | None:
+    """Banded Cholesky, damped by as little as rounding asks for."""
+    for damping in (0.0, 1e-15, 1e-13, 1e-11, 1e-9):
+        band[0] *= 1.0 + damping
+        try:
+            return cholesky_banded(band, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            continue
+    return None
 
 
 def _flip(v: Array) -> Array:

@@ -186,16 +186,22 @@ def test_refine_says_where_old_bins_stand():
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 17, 255, 700])
-def test_refined_to_points_bins_are_the_data(n):
+def test_refined_around_places_no_bin_of_several_points_has_one_inside(n):
     rng = np.random.default_rng(6)
     points = points_of(random_data(rng, n, 2, "random", 0.2, "labels"))
     bins = Bins(points, coarse=2)
-    half = np.zeros(len(bins), dtype=bool)
-    half[: len(bins) // 2 + 1] = True
-    last = int((bins.start + bins.size)[half].max())
-    bins.refine_to_points(half)
-    assert np.all(bins.size[bins.start < last] == 1)
-    bins.refine_to_points(np.ones(len(bins), dtype=bool))
+    location = np.concatenate([rng.uniform(-0.5, 1.5, 20), rng.choice(points.x, 5)])
+    bins.refine_around(location)
+    inside = (location > bins.x[:, None]) & (location < bins.next_x[:, None])
+    assert np.all(bins.size[inside.any(axis=1)] == 1)
+    assert bins.size.sum() == len(points.x)
+
+
+def test_refined_to_the_end_bins_are_the_data():
+    points = points_of(random_data(np.random.default_rng(7), 700, 2, "random", 0.2, "labels"))
+    bins = Bins(points, coarse=2)
+    while np.any(bins.size > 1):
+        bins.refine(np.ones(len(bins), dtype=bool))
     assert np.array_equal(bins.start, np.arange(len(points.x)))
     assert np.array_equal(np.broadcast_to(bins.weight, points.y.shape), point_weights(points))
     assert not bins.sxx.any()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,12 +91,12 @@ def test_the_record_is_strict_json(written):
 
 def test_what_is_not_finite_is_null(tmp_path):
     # at lam = 0 the first iterate may miss a label: infinite objective
-    from dataclasses import replace
-
     result = fit_table(odd_table())
     certificate = replace(result.solution.certificate, primal=np.inf, gap=np.inf)
-    odd = replace(result, solution=replace(result.solution, certificate=certificate))
+    worse = replace(result.solution, certificate=certificate)
+    odd = replace(result, solution=worse, apart=(worse,))
     assert fit_record(odd)["outcome"]["objective"] is None
+    assert fit_record(odd)["apart"][0]["gap"] is None
     write_fit(odd, tmp_path)
     assert kw.read_metadata(tmp_path / "model.safetensors")["gap"] is None
 

@@ -50,7 +50,10 @@ def test_a_network_comes_back_bit_for_bit(tmp_path, n_neurons):
     same_arrays(back, net, ["W", "b", "V", "A", "c"])
 
 
-@pytest.mark.parametrize("case", [{}, {"gaps": True}, {"weights": True}, {"lam": 0.0}, {"max_rounds": 1}])
+@pytest.mark.parametrize(
+    "case",
+    [{}, {"gaps": True}, {"weights": True}, {"lam": 0.0}, {"lam": 0.0, "gaps": True}, {"max_rounds": 1}],
+)
 def test_a_solution_comes_back(tmp_path, case):
     path = tmp_path / "solution.safetensors"
     before = solution(**case)

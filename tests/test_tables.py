@@ -105,6 +105,18 @@ def test_a_long_table_keeps_every_label(tmp_path):
     check(table, [1, 2, 2, 2, 3], [[3, 5], [1, NAN], [4, NAN], [4, NAN], [NAN, NAN]], "AB")
 
 
+def test_no_label_of_a_long_table_is_lost(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.choice([-0.0, 0.0, 1.0, 2.5], 200).tolist()
+    who, y = rng.choice(["A", "B", "C"], 200).tolist(), rng.standard_normal(200).tolist()
+    rows = "\n".join(f"{w},{x_i!r},{y_i!r}" for w, x_i, y_i in zip(who, x, y, strict=True))
+    table = table_of(tmp_path, f"who,x,y\n{rows}\n", series="who", value="y")
+    for name, column in zip(table.task_names, table.Y.T, strict=True):
+        seen = ~np.isnan(column)
+        kept = sorted(zip(table.X[seen], column[seen], strict=True))
+        assert kept == sorted((x_i, y_i) for w, x_i, y_i in zip(who, x, y, strict=True) if w == name)
+
+
 def test_a_long_table_with_series_chosen(tmp_path):
     text = "who,when,y\n7,2006-01-02,1\nB,2006-01-01,5\nC,2006-01-05,3\n"
     table = table_of(tmp_path, text, series="who", value="y", tasks=["C", "7"])
@@ -163,6 +175,15 @@ def test_files_that_are_refused(tmp_path, text, reason):
 def test_options_that_are_refused(tmp_path, options, reason):
     with pytest.raises(TableError, match=reason):
         table_of(tmp_path, "x,apples,word,void\n1,2,p,\n2,3,p,\n", **options)
+
+
+def test_a_series_without_labels(tmp_path):
+    text = "who,x,y\nA,1,2\nB,5,\n"
+    table = table_of(tmp_path, text, series="who", value="y")
+    check(table, [1], [[2]], "A")
+    assert "left out series that hold no numbers: 'B'" in table.notices
+    with pytest.raises(TableError, match="tasks: series 'B' holds no number"):
+        table_of(tmp_path, text, series="who", value="y", tasks=["B"])
 
 
 def test_a_series_without_a_name(tmp_path):

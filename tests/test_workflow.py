@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -118,7 +120,7 @@ def test_knots_say_where_how_strong_and_who():
     np.testing.assert_allclose([knot.strength for knot in knots], np.linalg.norm(scaled, axis=1), rtol=1e-12)
     for knot, row in zip(knots, np.abs(scaled), strict=True):
         order = [table.task_names.index(name) for name in knot.leaders]
-        assert all(row[a] >= row[b] for a, b in zip(order, order[1:], strict=False))
+        assert all(row[a] >= row[b] for a, b in itertools.pairwise(order))
         assert row[order[0]] == row.max()
     assert knots[0].label.startswith("2006-01-0")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EXACT_INTEGER = 2**53
+_KINDS = {"c": "complex", "O": "object", "U": "text", "S": "text", "M": "date", "m": "time"}
 
 
 def as_float_array(
@@ -25,7 +26,7 @@ def as_float_array(
             f"{name}: masked arrays lose their mask in NumPy functions; mark missing labels "
             f"with NaN, as {name}.astype(float).filled(numpy.nan) does"
         )
-    if hasattr(value, "to_numpy"):
+    if hasattr(value, "to_numpy") and hasattr(value, "iloc"):
         value = _from_pandas(value, name)
     try:
         array = np.asarray(value)
@@ -33,9 +34,8 @@ def as_float_array(
         raise ValueError(f"{name}: rows of different lengths do not make an array; {error}") from None
     kind = array.dtype.kind
     if kind not in "fiub":
-        what = {"c": "complex", "O": "object", "U": "text", "S": "text", "M": "date", "m": "time"}
         raise TypeError(
-            f"{name}: got an array of {what.get(kind, 'unsupported')} values "
+            f"{name}: got an array of {_KINDS.get(kind, 'unsupported')} values "
             f"(dtype {array.dtype}); pass real numbers, for example {name}.astype(float)"
         )
     if kind in "iu" and array.size and max(-int(array.min()), int(array.max())) > _EXACT_INTEGER:
@@ -48,15 +48,22 @@ def as_float_array(
 
 
 def _from_pandas(value: Any, name: str) -> Any:
-    try:
-        return value.to_numpy(dtype=np.float64, na_value=np.nan)
-    except TypeError:
-        pass
-    except ValueError:
-        raise TypeError(
-            f"{name}: holds values that are not numbers; select numeric columns or convert them"
-        ) from None
-    return value.to_numpy()
+    """The values of a table or column; only columns of numbers become floats, gaps NaN."""
+    dtypes = getattr(value, "dtypes", None)
+    columns = list(dtypes) if hasattr(dtypes, "__iter__") else [getattr(value, "dtype", None)]
+    kinds = {getattr(dtype, "kind", "O") for dtype in columns}
+    if len(kinds - set("fiub")) > 0:
+        bad = next(dtype for dtype in columns if getattr(dtype, "kind", "O") not in "fiub")
+        what = _KINDS.get(getattr(bad, "kind", "O"), "unsupported")
+        raise TypeError(f"{name}: got an array of {what} values (dtype {bad}); pass columns of real numbers")
+    if kinds & set("iu"):
+        _check_exact(value.to_numpy(dtype=object, na_value=0), name)
+    return value.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _check_exact(integers: NDArray[Any], name: str) -> None:
+    if integers.size and max(-int(integers.min()), int(integers.max())) > _EXACT_INTEGER:
+        raise ValueError(f"{name}: integers above 2**53 are not exact in float64; subtract an origin first")
 
 
 def _check_finite(array: NDArray[np.float64], name: str, allow_nan: bool) -> None:

@@ -62,19 +62,23 @@ class Points:
         return _merge_equal(x, y, w)
 
     def to_rows(self, alpha: Array, problem: Problem) -> Array:
-        """A dual point (n, T) on the points as one (N, T) on the rows of the problem: split
-        among equal inputs in proportion to their weights, and for lam > 0 with the residuals
-        w (y - mean) that no function can fit."""
-        where = np.searchsorted(self.x, problem.X[:, 0])
-        where = np.minimum(where, len(self.x) - 1)
-        weight = problem.label_weight()
+        """A dual point (n, T) on the points as one (N, T) on the rows of the problem, split
+        among equal inputs in proportion to their weights."""
+        where, weight = self._where(problem), problem.label_weight()
         total = np.zeros_like(alpha)
         np.add.at(total, where, weight)
-        share = np.divide(weight, total[where], out=np.zeros_like(weight), where=weight > 0)
-        rows = alpha[where] * share
-        if self.scatter > 0 and problem.lam > 0:
-            rows += np.where(weight > 0, weight * (problem.Y - self.y[where]), 0.0)
-        return rows
+        return alpha[where] * np.divide(weight, total[where], out=np.zeros_like(weight), where=weight > 0)
+
+    def spread_in_rows(self, problem: Problem) -> Array:
+        """(N, T) w (y - mean) about the mean label at equal inputs: what no function can fit."""
+        if self.scatter == 0:
+            return np.zeros(problem.Y.shape)
+        weight = problem.label_weight()
+        return np.where(weight > 0, weight * (problem.Y - self.y[self._where(problem)]), 0.0)
+
+    def _where(self, problem: Problem) -> Index:
+        """(N,) the point of each row; rows without a label may go anywhere."""
+        return np.minimum(np.searchsorted(self.x, problem.X[:, 0]), len(self.x) - 1)
 
 
 def _shared_if_possible(problem: Problem) -> Array:
@@ -107,8 +111,20 @@ class Line:
     value: Array
     slope: Array
 
-    def __add__(self, other: Line) -> Line:
-        return Line(self.value + other.value, self.slope + other.slope)
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """mean + slope (x - centre), all (T,): the least-squares line through residuals, and the sum
+    of its weighted squares (T,)."""
+
+    centre: Array
+    mean: Array
+    slope: Array
+    square: Array
+
+    def at(self, x: Array) -> Array:
+        """(n, T) values at x, (n, 1) or (n, T)."""
+        return self.mean + self.slope * (x - self.centre)
 
 
 class Bins:
@@ -178,18 +194,28 @@ class Bins:
                 return
             self.refine(split)
 
-    def residual_sums(self, line: Line) -> tuple[Array, Array, Array]:
-        """Of alpha = w (y - f): its sum (m, T), its first moment about `mean_x` (m, T), and
-        sum alpha^2 / w (m, T), bin by bin."""
-        error = self.mean_y - line.value - line.slope * (self.mean_x - self.x[:, None])
-        total = self.weight * error
-        moment = self.sxy - line.slope * self.sxx
-        square = self.syy - line.slope * (self.sxy + moment) + total * error
-        return total, moment, np.maximum(square, 0.0)
+    def residual_sums(self, line: Line | None, shift: Affine | None = None) -> tuple[Array, Array, Array]:
+        """Of alpha = w (y - line - shift): its sum (m, T), its first moment about `mean_x` (m, T),
+        and sum alpha^2 / w (m, T), bin by bin.
 
-    def affine_part(self, total: Array, moment: Array) -> tuple[Line, Array]:
-        """The weighted least-squares line through the residuals of `residual_sums`, and the sum
-        of its weighted squares (T,)."""
+        The shift is taken from the residual, not added to the line: residuals may be many orders
+        smaller than labels.
+        """
+        error, moment, square = self.mean_y, self.sxy, self.syy
+        if line is not None:
+            error = error - line.value - line.slope * (self.mean_x - self.x[:, None])
+            moment = self.sxy - line.slope * self.sxx
+            square = square - line.slope * (self.sxy + moment)
+        if shift is not None:
+            error = error - shift.at(self.mean_x)
+            less = moment - shift.slope * self.sxx
+            square = square - shift.slope * (moment + less)
+            moment = less
+        total = self.weight * error
+        return total, moment, np.maximum(square, 0.0) + total * error
+
+    def affine_part(self, total: Array, moment: Array) -> Affine:
+        """The weighted least-squares line through the residuals of `residual_sums`."""
         weight = self.weight.sum(axis=0)
         centre = np.sum(self.weight * self.mean_x, axis=0) / weight
         offset = self.mean_x - centre
@@ -197,9 +223,7 @@ class Bins:
         mean = total.sum(axis=0) / weight
         sxy = np.sum(moment + total * offset, axis=0)
         slope = np.divide(sxy, sxx, out=np.zeros_like(sxy), where=sxx > 0)
-        value = mean + slope * (self.x[:, None] - centre)
-        line = Line(value, np.broadcast_to(slope, value.shape))
-        return line, weight * mean * mean + sxx * slope * slope
+        return Affine(centre, mean, slope, weight * mean * mean + sxx * slope * slope)
 
     def potential(self, total: Array, moment: Array) -> Array:
         """p (m, T) at the anchors: p(x) = sum over x_i > x of alpha_i (x_i - x)."""
@@ -287,8 +311,22 @@ def _own_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
     shift, mean_y = wsum[:, 1] / safe, ysum[:, 0] / safe
     sxx = wsum[:, 2] - shift * wsum[:, 1]
     sxy = ysum[:, 1] - shift * ysum[:, 0]
-    # one observed point has no spread: what is left there is rounding
+    # where a task's labels sit close together the differences above lose their digits
     width = x[:, -1:] - x[:, :1]
-    noise = sxx <= 1e-13 * weight * width * width
-    sxx, sxy = np.where(noise, 0.0, sxx), np.where(noise, 0.0, sxy)
-    return weight, centre + shift, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)
+    close = np.any((weight > 0) & (sxx <= 1e-6 * weight * width * width), axis=1)
+    mean_x = centre + shift
+    if close.any():
+        mean_x[close], sxx[close], sxy[close] = _centred(x[close], y[close], w[close], mean_x[close])
+    return weight, mean_x, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)
+
+
+def _centred(x: Array, y: Array, w: Array, mean_x: Array) -> tuple[Array, Array, Array]:
+    """`mean_x` without its rounding, and the second moments about it, in one more pass."""
+    total = w.sum(axis=1)
+    safe = np.where(total > 0, total, 1.0)
+    d = x[:, :, None] - mean_x[:, None, :]
+    drift = np.sum(w * d, axis=1) / safe
+    d -= drift[:, None, :]
+    wd = w * d
+    sxy = np.sum(wd * np.where(w > 0, y, 0.0), axis=1)
+    return mean_x + drift, np.sum(wd * d, axis=1), sxy

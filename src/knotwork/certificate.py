@@ -17,6 +17,7 @@ from .network import ReLUNetwork
 from .problem import Problem
 
 Array = NDArray[np.float64]
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,44 +122,41 @@ def _certify_residual(problem: Problem, network: ReLUNetwork, points: Points) ->
     bins.refine_around(location)
 
     curve = line_on(network)
-    shift, shift_square = bins.affine_part(*bins.residual_sums(curve(bins))[:2])
-    centre, slope = bins.x[0], shift.slope[0]
-    intercept = shift.value[0]
-
-    def projected(bins: Bins) -> Line:
-        line = curve(bins)
-        value = line.value + intercept + slope * (bins.x - centre)[:, None]
-        return Line(value, line.slope + slope)
-
-    p, largest = maximise(bins, projected, floor=lam)
-    square = float(bins.residual_sums(projected(bins))[2].sum())
+    # the dual point must be orthogonal to the free parts: take the best line off the residual
+    shift = bins.affine_part(*bins.residual_sums(curve(bins))[:2])
+    p, largest = maximise(bins, curve, shift, floor=lam)
+    square = float(bins.residual_sums(curve(bins), shift)[2].sum())
+    shift_square = float(shift.square.sum())
     response = _interpolate(bins, p, location)
     norms = np.sqrt(np.sum(jump * jump, axis=1))
     cost = network.cost(problem.penalty)
     fit = float(np.sum(jump * response))
 
+    labels, free_objective = _label_sums(bins)
     scale = lam / largest if largest > 0 else np.inf
-    if square > 0:
+    if square > _ROUNDING**2 * labels:
         scale = min(scale, max((fit + square) / square, 0.0))
-    elif not np.isfinite(scale):
-        scale = 1.0
+    else:
+        # what is left of such residuals is rounding: it must not be blown up into a bound
+        scale = min(scale, 1.0)
     terms = lam * norms - scale * np.sum(jump * response, axis=1)
     gap = (
         lam * max(cost - float(norms.sum()), 0.0)
         + float(np.maximum(terms, 0.0).sum())
         + 0.5 * (1.0 - scale) ** 2 * square
-        + 0.5 * float(shift_square.sum())
+        + 0.5 * shift_square
     )
-    primal = points.scatter + 0.5 * (square + float(shift_square.sum())) + lam * cost
+    primal = points.scatter + 0.5 * (square + shift_square) + lam * cost
     peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
 
     def make_dual_point() -> Array:
-        offset = intercept + slope * (problem.X - centre)
-        residual = problem.Y - network.predict(problem.X) - offset
+        residual = problem.Y - network.predict(problem.X) - shift.at(problem.X)
         weight = problem.label_weight()
-        return np.where(weight > 0, scale * weight * residual, 0.0)
+        alpha = _orthogonal(problem.X[:, 0], np.where(weight > 0, scale * weight * residual, 0.0), weight)
+        # the spread of labels at equal inputs bends nothing, so it need not be scaled
+        return alpha + (1.0 - scale) * points.spread_in_rows(problem)
 
-    floor = _rounding_floor(bins, points)
+    floor = _no_gap(labels, points.scatter + free_objective)
     return _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, make_dual_point)
 
 
@@ -168,20 +166,15 @@ def _certify_with(problem: Problem, network: ReLUNetwork, alpha: Array) -> Certi
     weight = problem.label_weight()
     seen = weight > 0
     x = problem.X[:, 0]
-    alpha = np.where(seen, alpha, 0.0)
-    for _ in range(2):
-        alpha -= weight * _weighted_line(x, alpha, weight)
+    alpha = _orthogonal(x, np.where(seen, alpha, 0.0), weight)
     order = np.argsort(x, kind="stable")
     start = np.flatnonzero(np.concatenate([[True], np.diff(x[order]) > 0]))
-    points = Points(x[order][start], np.add.reduceat(alpha[order], start, axis=0), None)
-    bins = Bins(points)
-
-    def zero(bins: Bins) -> Line:
-        nothing = np.zeros((len(bins), problem.n_tasks))
-        return Line(nothing, nothing)
-
-    linear = float(np.sum(alpha * np.where(seen, problem.Y, 0.0)))
-    p, largest = maximise(bins, zero)
+    bins = Bins(Points(x[order][start], np.add.reduceat(alpha[order], start, axis=0), None))
+    # alpha sees no line in the labels; without it their rounding is smaller
+    labels = np.where(seen, problem.Y, 0.0)
+    labels -= np.where(seen, _weighted_line(x, weight * labels, weight), 0.0)
+    linear = float(np.sum(alpha * labels))
+    p, largest = maximise(bins)
     scale = lam / largest if largest > 0 else 1.0
     primal, slack = problem.objective(network), 0.0
     if problem.lam > 0:
@@ -198,8 +191,9 @@ def _certify_with(problem: Problem, network: ReLUNetwork, alpha: Array) -> Certi
     peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
     # rounding of the primal and dual sums can leave the gap a hair below zero
     gap = max(primal - dual, 0.0)
-    own = Points.from_problem(problem)
-    floor = _rounding_floor(Bins(own), own) if problem.lam > 0 else 0.0
+    points = Points.from_problem(problem)
+    sums, free_objective = _label_sums(Bins(points))
+    floor = _no_gap(sums, points.scatter + free_objective) if problem.lam > 0 else 0.0
     certificate = _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, lambda: alpha)
     return replace(certificate, slack=slack, _make_dual_point=lambda: alpha)
 
@@ -214,14 +208,25 @@ def _assemble(
     return Certificate(primal, dual, gap, relative, Rigour.EXACT, dual, neuron, 0.0, make_dual_point)
 
 
-def _rounding_floor(bins: Bins, points: Points) -> float:
-    """The gap that counts as none: 1e-14 of the free fit's objective, and the rounding of labels."""
-    zero = np.zeros_like(bins.mean_y)
-    total, moment, square = bins.residual_sums(Line(zero, zero))
+def _label_sums(bins: Bins) -> tuple[float, float]:
+    """sum w y^2, and the objective of the fit without neurons but for the labels' scatter."""
+    total, moment, square = bins.residual_sums(None)
     labels = float(square.sum())
-    _, explained = bins.affine_part(total, moment)
-    free = points.scatter + 0.5 * max(labels - float(explained.sum()), 0.0)
-    return max(1e-14 * free, 1e-28 * labels)
+    explained = float(bins.affine_part(total, moment).square.sum())
+    return labels, 0.5 * max(labels - explained, 0.0)
+
+
+def _no_gap(labels: float, free_objective: float) -> float:
+    """The gap that counts as none: 1e-14 of the free fit's objective, and the labels' rounding."""
+    return max(1e-14 * free_objective, 1e-28 * labels)
+
+
+def _orthogonal(x: Array, alpha: Array, weight: Array) -> Array:
+    """alpha (N, T) less w (a + b x), so that it sums to zero against 1 and x; twice, for the
+    second pass removes the rounding of the first."""
+    for _ in range(2):
+        alpha = alpha - weight * _weighted_line(x, alpha, weight)
+    return alpha
 
 
 def _interpolate(bins: Bins, p: Array, location: Array) -> Array:

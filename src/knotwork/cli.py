@@ -59,7 +59,7 @@ def fit(
     ] = None,
     lam_ratio: Annotated[
         float | None,
-        typer.Option("--lam-ratio", help="lam over the least one without knots.  [default: 0.01]"),
+        typer.Option("--lam-ratio", help="lam over the least one without knots.", show_default="0.01"),
     ] = None,
     n_knots: Annotated[
         int | None, typer.Option("--n-knots", help="Take the largest lam with at least so many knots.")
@@ -70,7 +70,7 @@ def fit(
         float | None, typer.Option("--max-seconds", help="Stop then, with the best fit so far.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write to.  [default: NAME-fit]")
+        Path | None, typer.Option("--out", help="Folder to write to.", show_default="NAME-fit")
     ] = None,
     as_json: _Json = False,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
@@ -113,7 +113,9 @@ def predict(
     model: _Model,
     data: _Data,
     input: _Input = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file to write.  [default: print]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file to write.", show_default="print")
+    ] = None,
 ) -> None:
     """Predict every task at the inputs of a table."""
     from .datasets import read_data
@@ -138,7 +140,7 @@ def certify(
     series: _Series = None,
     value: _Value = None,
     scale: Annotated[
-        str | None, typer.Option("--scale", help="task or none.  [default: the scales of the model]")
+        str | None, typer.Option("--scale", help="task or none.", show_default="the scales of the model")
     ] = None,
     as_json: _Json = False,
 ) -> None:
@@ -209,7 +211,10 @@ def _names(text: str | None) -> list[str] | None:
     """a,b,c as names; one with a comma in it stands in double quotes."""
     if text is None:
         return None
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:
+        raise ValueError(f"tasks: {text!r} is no list of names; write --tasks a,b,c") from None
     if not any(names):
         raise ValueError("tasks: names no task; write --tasks a,b,c")
     return names

@@ -211,6 +211,8 @@ def _as_lam(lam: object) -> float:
         value = float(lam)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise TypeError(f"lam: must be a number >= 0, got {lam!r}") from None
+    except OverflowError:
+        value = float("inf")
     if not 0 <= value < float("inf"):
         raise ValueError(f"lam: must be finite and >= 0, got {lam!r}")
     return value

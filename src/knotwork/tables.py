@@ -183,16 +183,22 @@ def _long_table(
     X, origin = _inputs(frame[input], input, origin)
     Y = _labels(frame[value], value)
     of = frame[series].astype(str)
+    empty = set(of) - set(of[~np.isnan(Y)])
     if tasks is None:
-        names = [str(name) for name in pd.unique(of)]
+        names = [str(name) for name in pd.unique(of) if name not in empty]
+        if empty:
+            notices.append(f"left out series that hold no numbers: {_some(sorted(empty))}")
     else:
         names = list(tasks)
         _check_names(names, "tasks")
         _check_known("tasks", names, list(pd.unique(of)), what="series")
-        keep = of.isin(names).to_numpy() if names else np.ones(len(of), dtype=bool)
-        X, Y, of = X[keep], Y[keep], of[keep]
+        if wrong := [name for name in names if name in empty]:
+            raise TableError(f"tasks: series {wrong[0]!r} holds no number; leave it out")
     if not names:
         return Table(file.stem, input, (), X, np.empty((len(X), 0)), origin, notices=tuple(notices))
+    keep = of.isin(names).to_numpy()
+    X, Y, of = X[keep], Y[keep], of[keep]
+    X = X + 0.0  # -0.0 and 0.0 are one input
     # the count of earlier equal (series, x) tells repeated inputs of a series apart
     keys = pd.DataFrame({"x": X, "series": of.to_numpy()})
     repeat = keys.groupby(["series", "x"]).cumcount().to_numpy()
@@ -302,8 +308,11 @@ def _number_columns(frame: Frame, names: Sequence[str], notices: list[str]) -> l
     ]
     left = [name for name in names if name not in set(fit)]
     if left:
-        shown = ", ".join(repr(name) for name in left[:5]) + (", ..." if len(left) > 5 else "")
-        notices.append(f"left out columns that hold no numbers: {shown}")
+        notices.append(f"left out columns that hold no numbers: {_some(left)}")
     if not fit:
         raise TableError("tasks: no column beside the input holds numbers; a fit needs at least one")
     return fit
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")

@@ -117,6 +117,30 @@ def test_solve_finds_the_conic_optimum_of_larger_data(spacing, gaps):
             assert solution.certificate.primal == pytest.approx(best.primal, rel=3e-8)
 
 
+@pytest.mark.parametrize("kind", ["step", "outlier", "constant task", "far origin", "noiseless"])
+@pytest.mark.parametrize("ratio", [1e-2, 1e-4, 1e-6])
+def test_awkward_data_are_solved_to_the_tolerance(kind, ratio):
+    data = random_data(np.random.default_rng(26), 1000, 2)
+    X, Y = data.X.copy(), data.Y.copy()
+    if kind == "step":
+        Y = np.where(X[:, None] > 0.5, [1.0, 2.0], [0.0, 1.0])
+    elif kind == "outlier":
+        Y[500] += 1e4
+    elif kind == "constant task":
+        Y[:, 0] = 7.0
+    elif kind == "far origin":
+        X, Y = X + 2000.0, Y + 1000.0
+    else:
+        Y = np.maximum(X - 0.3, 0.0)[:, None] * [1.0, -2.0]
+    problem = kw.Problem(X, Y, ratio * kw.lam_max(kw.Problem(X, Y, 1.0)))
+    solution = kw.solve(problem)
+    assert solution.status is kw.Status.OPTIMAL
+    assert solution.certificate.relative_gap <= 1e-8
+    objective = dense_objective(X, Y, problem.lam, solution.network)
+    assert solution.certificate.primal == pytest.approx(objective, rel=1e-7)
+    assert solution.certificate.dual <= objective * (1 + 1e-9)
+
+
 # ---------------------------------------------------------------------------------- solved by hand
 
 

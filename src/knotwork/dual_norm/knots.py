@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validate import as_float_array
-from ..bins import Bins, Line, Points
+from ..bins import Affine, Bins, Line, Points
 from . import DualNorm, Rigour
 
 Array = NDArray[np.float64]
@@ -30,14 +30,19 @@ def hidden_bound(norms: Array, slack: Array) -> Array:
     return np.maximum(norms, np.append(norms[1:], 0.0)) + slack
 
 
-def maximise(bins: Bins, line_on: Callable[[Bins], Line], floor: float = 0.0) -> tuple[Array, float]:
-    """p (m, T) of alpha = w (y - line) at the anchors, and the exact maximum of |p|.
+def maximise(
+    bins: Bins,
+    line_on: Callable[[Bins], Line] | None = None,
+    shift: Affine | None = None,
+    floor: float = 0.0,
+) -> tuple[Array, float]:
+    """p (m, T) of alpha = w (y - line - shift) at the anchors, and the exact maximum of |p|.
 
     Branch and bound: only bins that may hide a value above both `floor` and the best one are
     split, so that below `floor` the number returned is an upper bound, not the maximum.
     """
     while True:
-        total, moment, square = bins.residual_sums(line_on(bins))
+        total, moment, square = bins.residual_sums(line_on(bins) if line_on else None, shift)
         p = bins.potential(total, moment)
         norms = row_norms(p)
         best = float(norms.max(initial=0.0))
@@ -69,18 +74,14 @@ def knots_dual_norm(X: ArrayLike, alpha: ArrayLike) -> DualNorm:
     start = np.flatnonzero(np.concatenate([[True], x[1:] > x[:-1]]))
     points = Points(x[start], np.add.reduceat(a, start, axis=0), None)
     centred = points.x - points.x.mean()
-    size = np.abs(points.y).sum(axis=0)
+    size = np.abs(a).sum(axis=0)
     leak = np.maximum(
         np.abs(points.y.sum(axis=0)), np.abs(centred @ points.y) / max(np.ptp(points.x), 1e-300)
     )
     if np.any(leak > 1e-9 * size):
         return DualNorm(np.zeros((0, 2)), np.zeros(0), float("inf"), Rigour.EXACT)
     bins = Bins(points)
-
-    def zero(bins: Bins) -> Line:
-        return Line(np.zeros((len(bins), a.shape[1])), np.zeros((len(bins), a.shape[1])))
-
-    p, upper = maximise(bins, zero)
+    p, upper = maximise(bins)
     norms = row_norms(p)
     inner = np.concatenate([[0.0], norms, [0.0]])
     peaks = np.flatnonzero((norms > 0) & (norms >= inner[:-2]) & (norms > inner[2:]))

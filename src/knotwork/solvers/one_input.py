@@ -97,7 +97,11 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
 
     def certified(small: ReLUNetwork, alpha: Array | None) -> Found:
         network = tasks.network(small, rest)
-        dual_point = None if alpha is None else points.to_rows(tasks.all_tasks(alpha), problem)
+        if alpha is None:
+            return network, certify(problem, network)
+        dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
+        if problem.lam > 0:
+            dual_point += points.spread_in_rows(problem)
         return network, certify(problem, network, dual_point)
 
     if problem.lam == 0:

@@ -15,7 +15,6 @@ from ..network import ReLUNetwork
 from ..problem import Problem
 from ..solution import Solution, Status
 from .one_input import solve_one_input
-from .spline import Spline
 from .watch import Progress, Watch
 
 
@@ -67,13 +66,9 @@ def lam_max(problem: Problem) -> float:
     points = Points.from_problem(problem)
     if len(points.x) <= 2:
         return 0.0
-    nothing = np.zeros(problem.n_tasks)
-    spline = Spline(float(points.x[0]), nothing, nothing, np.zeros(0), np.zeros((0, problem.n_tasks)))
     bins = Bins(points)
-    total, moment, square = bins.residual_sums(spline.on(bins))
-    shift, _ = bins.affine_part(total, moment)
-    free = Spline(spline.origin, shift.value[0], shift.slope[0], spline.location, spline.V)
-    _, largest = maximise(bins, free.on)
+    total, moment, square = bins.residual_sums(None)
+    _, largest = maximise(bins, shift=bins.affine_part(total, moment))
     # what rounding leaves of affine data is no bend
     size = np.sqrt(float(square.sum()) * float(bins.weight.sum()))
     noise = 64.0 * np.finfo(float).eps * size * float(points.x[-1] - points.x[0])
