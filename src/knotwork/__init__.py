@@ -24,6 +24,9 @@ _EXPORTS = {
     "load": "storage",
     "read_metadata": "storage",
     "load_dataset": "datasets",
+    "Table": "tables",
+    "read_table": "tables",
+    "fit_table": "workflow",
     "solve": "solvers.solve",
     "lam_max": "solvers.solve",
     "solve_n_knots": "solvers.solve",
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from .storage import load as load
     from .storage import read_metadata as read_metadata
     from .storage import save as save
+    from .tables import Table as Table
+    from .tables import read_table as read_table
+    from .workflow import fit_table as fit_table
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,8 @@ from ..problem import Problem
 from ..solution import Solution, Status
 from .one_input import solve_one_input
 from .watch import Progress, Watch
+
+_CUT_SHORT = (Status.STOPPED, Status.MAX_SECONDS)
 
 
 def solve(
@@ -89,12 +92,15 @@ def solve_n_knots(
     from lam_max and bisecting to one per cent. The count is of neurons: a bend that the data
     place between two inputs is two of them.
 
+    Where time runs out or `progress` stops, the best fit so far with that status.
+
     Raises
     ------
     ValueError : when no lam above 1e-9 lam_max has that many knots.
     """
     if isinstance(n_knots, bool) or not isinstance(n_knots, int | np.integer) or n_knots < 0:
         raise ValueError(f"n_knots: must be an integer >= 0, got {n_knots!r}")
+    Watch(tol, None, max_seconds, progress)
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
 
     def at(lam: float, start: ReLUNetwork | None) -> Solution:
@@ -113,13 +119,16 @@ def solve_n_knots(
         if low < 1e-9 * largest:
             raise ValueError(f"n_knots: no lam >= 1e-9 lam_max has {n_knots} knots; ask for fewer")
         trial = at(low, None)
-        if trial.network.n_neurons >= n_knots or trial.status in (Status.STOPPED, Status.MAX_SECONDS):
+        if trial.network.n_neurons >= n_knots or trial.status in _CUT_SHORT:
             found = trial
-    while high / low > 1.01 and found.status is Status.OPTIMAL:
+    while high / low > 1.01 and found.status not in _CUT_SHORT:
         middle = float(np.sqrt(high * low))
         trial = at(middle, found.network)
         if trial.network.n_neurons >= n_knots:
             low, found = middle, trial
+        elif trial.status in _CUT_SHORT:
+            # the fit found is certified, the search for a larger lam is not finished
+            return replace(found, status=trial.status)
         else:
             high = middle
     return found
