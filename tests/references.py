@@ -131,18 +131,24 @@ def brute_force_dual_norm(x, alpha, n_grid=4001):
     return max(np.linalg.norm(right, axis=1).max(), np.linalg.norm(left, axis=1).max())
 
 
-def feasible_dual_point(x, alpha, lam, weight):
-    """`alpha` (N, T) made orthogonal to 1 and x per task on its labels, and scaled to |p| <= lam."""
+def project_off_lines(x, alpha, weight):
+    """`alpha` (N, T) made orthogonal to 1 and x per task on its labels, in the metric of 1 / w."""
     alpha = np.where(weight > 0, alpha, 0.0)
     for t in range(alpha.shape[1]):
         root = np.sqrt(weight[:, t])
         seen = root > 0
-        # repeated projection, and QR of centred inputs, keep the leak at rounding
+        # inputs are centred and the projection is repeated, so that the leak stays at rounding
         basis = np.linalg.svd(np.column_stack([root, root * (x - x[seen].mean())]), full_matrices=False)
         Q = basis[0][:, basis[1] > 1e-13 * basis[1][0]]
         for _ in range(2):
             scaled = np.divide(alpha[:, t], root, out=np.zeros_like(root), where=seen)
             alpha[:, t] = root * (scaled - Q @ (Q.T @ scaled))
+    return alpha
+
+
+def feasible_dual_point(x, alpha, lam, weight):
+    """`alpha` (N, T) off the lines, and scaled to |p| <= lam."""
+    alpha = project_off_lines(x, alpha, weight)
     largest = np.linalg.norm(dense_potential(x, alpha, x), axis=1).max()
     return alpha * min(1.0, lam / largest) if largest > 0 else alpha
 

@@ -88,23 +88,23 @@ def test_scatter_is_exact_for_labels_far_from_zero():
 
 
 @every_case
-@pytest.mark.parametrize("lam", [0.0, 1.0])
-def test_to_rows_splits_a_dual_point_by_weight(spacing, gaps, weights, lam):
+def test_to_rows_splits_a_dual_point_by_weight(spacing, gaps, weights):
     rng = np.random.default_rng(1)
     data = random_data(rng, 40, 2, spacing, gaps, weights)
-    problem = kw.Problem(data.X, data.Y, lam, sample_weight=data.weight)
+    problem = kw.Problem(data.X, data.Y, 1.0, sample_weight=data.weight)
     points = Points.from_problem(problem)
     pw, w = point_weights(points), label_weights(data.Y, data.weight)
     alpha = np.where(pw > 0, rng.standard_normal(points.y.shape), 0.0)
-    rows = points.to_rows(alpha, problem)
-    assert rows.shape == data.Y.shape
-    assert np.all(rows[w == 0] == 0)
+    rows, spread = points.to_rows(alpha, problem), points.spread_in_rows(problem)
+    for part in (rows, spread):
+        assert part.shape == data.Y.shape
+        assert np.all(part[w == 0] == 0)
     expected = dense_potential(points.x, alpha, points.x)
     assert np.allclose(dense_potential(data.X, rows, points.x), expected, atol=1e-12)
+    assert np.allclose(dense_potential(data.X, spread, points.x), 0.0, atol=1e-12)
     square = np.sum(alpha[pw > 0] ** 2 / pw[pw > 0])
-    # at lam > 0 the rows hold the spread of equal inputs too
-    square += 2.0 * points.scatter if lam > 0 else 0.0
     assert np.sum(rows[w > 0] ** 2 / w[w > 0]) == pytest.approx(square, rel=1e-12)
+    assert np.sum(spread[w > 0] ** 2 / w[w > 0]) == pytest.approx(2 * points.scatter, rel=1e-11)
 
 
 @every_case
@@ -125,7 +125,10 @@ def test_bins_sum_what_their_points_sum(spacing, gaps, weights, refined):
         assert np.allclose(total[i], alpha[rows].sum(axis=0), atol=1e-13 * size)
         arm = points.x[rows, None] - bins.mean_x[i]
         assert np.allclose(moment[i], np.sum(arm * alpha[rows], axis=0), atol=1e-13 * size)
-        assert np.allclose(square[i], np.sum(alpha[rows] * error[rows], axis=0), atol=1e-11 * size)
+        squares = np.sum(alpha[rows] * error[rows], axis=0)
+        # tasks that share their weights share one sum
+        expected = squares if len(square[i]) > 1 else squares.sum()
+        assert np.allclose(square[i], expected, atol=1e-11 * size)
 
 
 @every_case
@@ -165,14 +168,31 @@ def test_affine_part_is_the_least_squares_line(spacing, gaps, weights):
     points = points_of(random_data(rng, 150, 3, spacing, gaps, weights))
     bins = Bins(points, coarse=8)
     on, _, error = straight_curve(rng, points)
-    line, square = bins.affine_part(*bins.residual_sums(on(bins))[:2])
+    shift = bins.affine_part(*bins.residual_sums(on(bins))[:2])
     w = point_weights(points)
     for t in range(3):
         root = np.sqrt(w[:, t])
         features = np.column_stack([np.ones_like(points.x), points.x])
         fit = features @ np.linalg.lstsq(features * root[:, None], root * error[:, t], rcond=None)[0]
-        assert np.allclose(line.value[:, t], fit[bins.start], rtol=1e-9, atol=1e-10)
-        assert square[t] == pytest.approx(np.sum(w[:, t] * fit**2), rel=1e-10)
+        assert np.allclose(shift.at(points.x[:, None])[:, t], fit, rtol=1e-9, atol=1e-10)
+        assert shift.square[t] == pytest.approx(np.sum(w[:, t] * fit**2), rel=1e-10)
+    total, moment, square = bins.residual_sums(on(bins), shift)
+    again = bins.affine_part(total, moment)
+    assert np.all(again.square <= 1e-25 * shift.square)
+    plain = bins.residual_sums(on(bins))[2]
+    assert square.sum() + shift.square.sum() == pytest.approx(plain.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_bins_keep_their_digits_where_labels_are_far_from_zero(offset, gaps):
+    rng = np.random.default_rng(8)
+    data = random_data(rng, 700, 2, "random", gaps)
+    near, far = Bins(points_of(data), coarse=8), Bins(points_of(data._replace(Y=data.Y + offset)), coarse=8)
+    rounding = 1e-15 * offset * near.size.max()
+    assert np.allclose(far.mean_y - offset, near.mean_y, atol=rounding)
+    assert np.allclose(far.sxy, near.sxy, atol=rounding)
+    assert np.allclose(far.syy, near.syy, atol=10 * rounding)
 
 
 def test_refine_says_where_old_bins_stand():

@@ -49,7 +49,7 @@ def as_float_array(
 
 def _from_pandas(value: Any, name: str) -> Any:
     """The values of a table or column; only columns of numbers become floats, gaps NaN."""
-    dtypes = getattr(value, "dtypes", None)
+    dtypes: Any = getattr(value, "dtypes", None)
     columns = list(dtypes) if hasattr(dtypes, "__iter__") else [getattr(value, "dtype", None)]
     kinds = {getattr(dtype, "kind", "O") for dtype in columns}
     if len(kinds - set("fiub")) > 0:

@@ -17,7 +17,8 @@ from .problem import Problem
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 _FAN = 4
-_WORK = 1 << 18
+_WORK = 1 << 17
+_CANCELLATION = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ class Bins:
     """Consecutive bins over `points`; bin i starts at the data point `x[i]`, its anchor.
 
     Per bin: `weight` (m, P), `mean_x` (m, P), `mean_y` (m, T), the centred second moments
-    `sxx` (m, P), `sxy` (m, T), `syy` (m, T); P is 1 where all tasks share their weights, else T.
+    `sxx` (m, P), `sxy` (m, T), `syy` (m, P); P is 1 where all tasks share their weights, else T.
     `start` (m,) is the index of the anchor among the points and `size` (m,) the points in the bin.
     """
 
@@ -196,7 +197,7 @@ class Bins:
 
     def residual_sums(self, line: Line | None, shift: Affine | None = None) -> tuple[Array, Array, Array]:
         """Of alpha = w (y - line - shift): its sum (m, T), its first moment about `mean_x` (m, T),
-        and sum alpha^2 / w (m, T), bin by bin.
+        and sum alpha^2 / w (m, P), bin by bin.
 
         The shift is taken from the residual, not added to the line: residuals may be many orders
         smaller than labels.
@@ -205,14 +206,20 @@ class Bins:
         if line is not None:
             error = error - line.value - line.slope * (self.mean_x - self.x[:, None])
             moment = self.sxy - line.slope * self.sxx
-            square = square - line.slope * (self.sxy + moment)
+            square = square - self._product(line.slope, self.sxy + moment)
         if shift is not None:
             error = error - shift.at(self.mean_x)
             less = moment - shift.slope * self.sxx
-            square = square - shift.slope * (moment + less)
+            square = square - self._product(np.broadcast_to(shift.slope, less.shape), moment + less)
             moment = less
         total = self.weight * error
-        return total, moment, np.maximum(square, 0.0) + total * error
+        return total, moment, np.maximum(square, 0.0) + self._product(total, error)
+
+    def _product(self, a: Array, b: Array) -> Array:
+        """a b, (m, P): summed over the tasks that share their weights."""
+        if self.weight.shape[1] == a.shape[1]:
+            return a * b
+        return np.einsum("mt,mt->m", a, b)[:, None]
 
     def affine_part(self, total: Array, moment: Array) -> Affine:
         """The weighted least-squares line through the residuals of `residual_sums`."""
@@ -248,7 +255,7 @@ def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
     weight = np.empty((c, n_patterns))
     mean_x, sxx = np.empty((c, n_patterns)), np.zeros((c, n_patterns))
     mean_y = np.empty((c, n_tasks))
-    sxy, syy = np.zeros((c, n_tasks)), np.zeros((c, n_tasks))
+    sxy, syy = np.zeros((c, n_tasks)), np.zeros((c, n_patterns))
     out = [starts, np.full(c, size), weight, mean_x, mean_y, sxx, sxy, syy]
     if size == 1:
         weight[:] = 1.0 if points.w is None else points.w[starts]
@@ -274,32 +281,35 @@ def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
 
 def _shared_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
     size = x.shape[1]
+    features = np.empty((len(x), 2, size))
     if w is None:
         weight = np.full((len(x), 1), float(size))
         mean_x = x.mean(axis=1, keepdims=True)
-        features = np.empty((len(x), 2, size))
         features[:, 0], features[:, 1] = 1.0, x - mean_x
-        syy = np.einsum("cbt,cbt->ct", y, y)
+        flat = y.reshape(len(y), 1, -1)
+        squares = (flat @ flat.transpose(0, 2, 1))[:, :, 0]
     else:
         shares = w[:, :, 0]
         weight = shares.sum(axis=1, keepdims=True)
         mean_x = np.sum(shares * x, axis=1, keepdims=True) / weight
-        features = np.empty((len(x), 2, size))
         features[:, 0], features[:, 1] = shares, shares * (x - mean_x)
-        syy = np.einsum("cb,cbt,cbt->ct", shares, y, y, optimize=True)
+        squares = np.einsum("cb,cbt,cbt->c", shares, y, y, optimize=True)[:, None]
     sxx = np.einsum("cb,cb->c", features[:, 1], x - mean_x)[:, None]
     sums = features @ y
     mean_y = sums[:, 0] / weight
     # the first moment is about the rounded mean of x: take its remainder off
-    drift = features[:, 1].sum(axis=1, keepdims=True)
-    sxy = sums[:, 1] - drift * mean_y
-    return weight, mean_x, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)
+    sxy = sums[:, 1] - features[:, 1].sum(axis=1, keepdims=True) * mean_y
+    between = weight * np.einsum("ct,ct->c", mean_y, mean_y)[:, None]
+    syy = np.maximum(squares - between, 0.0)
+    moments = (weight, mean_x, mean_y, sxx, sxy, syy)
+    rough = np.any(between > _CANCELLATION * syy, axis=1)
+    return _recompute(moments, rough, x, y, w)
 
 
 def _own_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
     assert w is not None
     weighted = np.where(w > 0, y, 0.0)
-    syy = np.einsum("cbt,cbt,cbt->ct", w, weighted, weighted, optimize=True)
+    squares = np.einsum("cbt,cbt,cbt->ct", w, weighted, weighted, optimize=True)
     weighted *= w
     centre = 0.5 * (x[:, :1] + x[:, -1:])
     d = x - centre
@@ -309,24 +319,34 @@ def _own_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
     weight = wsum[:, 0]
     safe = np.where(weight > 0, weight, 1.0)
     shift, mean_y = wsum[:, 1] / safe, ysum[:, 0] / safe
-    sxx = wsum[:, 2] - shift * wsum[:, 1]
+    sxx = np.maximum(wsum[:, 2] - shift * wsum[:, 1], 0.0)
     sxy = ysum[:, 1] - shift * ysum[:, 0]
-    # where a task's labels sit close together the differences above lose their digits
-    width = x[:, -1:] - x[:, :1]
-    close = np.any((weight > 0) & (sxx <= 1e-6 * weight * width * width), axis=1)
-    mean_x = centre + shift
-    if close.any():
-        mean_x[close], sxx[close], sxy[close] = _centred(x[close], y[close], w[close], mean_x[close])
-    return weight, mean_x, mean_y, sxx, sxy, np.maximum(syy - weight * mean_y * mean_y, 0.0)
+    between = weight * mean_y * mean_y
+    syy = np.maximum(squares - between, 0.0)
+    moments = (weight, centre + shift, mean_y, sxx, sxy, syy)
+    rough = (between > _CANCELLATION * syy) | (wsum[:, 2] > _CANCELLATION * sxx)
+    return _recompute(moments, np.any(rough & (weight > 0), axis=1), x, y, w)
 
 
-def _centred(x: Array, y: Array, w: Array, mean_x: Array) -> tuple[Array, Array, Array]:
-    """`mean_x` without its rounding, and the second moments about it, in one more pass."""
-    total = w.sum(axis=1)
-    safe = np.where(total > 0, total, 1.0)
-    d = x[:, :, None] - mean_x[:, None, :]
-    drift = np.sum(w * d, axis=1) / safe
-    d -= drift[:, None, :]
-    wd = w * d
-    sxy = np.sum(wd * np.where(w > 0, y, 0.0), axis=1)
-    return mean_x + drift, np.sum(wd * d, axis=1), sxy
+def _recompute(
+    moments: tuple[Array, ...], rough: NDArray[np.bool_], x: Array, y: Array, w: Array | None
+) -> tuple[Array, ...]:
+    """`moments`, in the bins where differences lost their digits by one more pass about the means."""
+    if not rough.any():
+        return moments
+    weight, mean_x, mean_y, sxx, sxy, syy = moments
+    total = np.where(weight > 0, weight, 1.0)[rough]
+    share = np.ones((len(total), x.shape[1], 1)) if w is None else w[rough]
+    dx = x[rough][:, :, None] - mean_x[rough][:, None, :]
+    drift = np.sum(share * dx, axis=1) / total
+    dx -= drift[:, None, :]
+    dy = np.where(share > 0, y[rough] - mean_y[rough][:, None, :], 0.0)
+    rise = np.sum(share * dy, axis=1) / total
+    dy = np.where(share > 0, dy - rise[:, None, :], 0.0)
+    mean_x[rough] += drift
+    mean_y[rough] += rise
+    sxx[rough] = np.sum(share * dx * dx, axis=1)
+    sxy[rough] = np.sum(share * dx * dy, axis=1)
+    squares = np.sum(share * dy * dy, axis=1)
+    syy[rough] = squares if syy.shape[1] == squares.shape[1] else squares.sum(axis=1, keepdims=True)
+    return moments

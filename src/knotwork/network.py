@@ -13,7 +13,7 @@ from .penalty import Penalty
 
 Array = NDArray[np.float64]
 _CHUNK = 1 << 18
-_MANY_NEURONS = 256
+_MANY_NEURONS = 32
 
 
 class Knots(NamedTuple):
@@ -204,22 +204,38 @@ class ReLUNetwork:
         return Knots(location[alive], jump[alive])
 
     def _predict_by_segments(self, x: Array) -> Array:
-        """f(x) for x (n,) in O((n + K) log K): values accumulate outwards from the median knot."""
+        """f(x) for x (n,) in O((n + K) log K), accumulated outwards from the widest gap between
+        knots: steep bends among close knots are never summed across it."""
         network = self._without_constant_neurons()
         location, jump = network.knots
+        if len(location) < 2:
+            return (
+                np.maximum(x[:, None] @ network.W.T + network.b, 0.0) @ network.V
+                + x[:, None] * self.A
+                + network.c
+            )
+        gap = int(np.argmax(np.diff(location)))
+        # the end of the gap among the many knots: an outlier may lie far from all data
+        start = gap + 1 if gap + 1 <= len(location) // 2 else gap
         w = network.W[:, 0]
-        if len(location) == 0:
-            return x[:, None] * network.A + network.c
-        middle = location[len(location) // 2]
-        hidden = np.maximum(middle * w + network.b, 0.0)
-        centre = hidden @ network.V + middle * network.A[0] + network.c
-        left_slope = network.A[0] + np.minimum(w, 0.0) @ network.V
-        slope = np.vstack([left_slope, left_slope + np.cumsum(jump, axis=0)])
-        value = np.zeros((len(location), self.n_tasks))
-        np.cumsum(slope[1:-1] * np.diff(location)[:, None], axis=0, out=value[1:])
-        value += centre - value[len(location) // 2]
+        middle = 0.5 * (location[gap] + location[gap + 1])
+        slope_in_gap = network.A[0] + w[middle * w + network.b > 0] @ network.V[middle * w + network.b > 0]
+        value_at_start = (
+            np.maximum(location[start] * w + network.b, 0.0) @ network.V
+            + location[start] * network.A[0]
+            + network.c
+        )
+        slope = np.empty((len(location) + 1, self.n_tasks))
+        slope[gap + 1] = slope_in_gap
+        slope[gap + 2 :] = slope_in_gap + np.cumsum(jump[gap + 1 :], axis=0)
+        slope[: gap + 1] = slope_in_gap - np.cumsum(jump[gap::-1], axis=0)[::-1]
+        steps = slope[1:-1] * np.diff(location)[:, None]
+        value = np.empty_like(jump)
+        value[start] = value_at_start
+        value[start + 1 :] = value_at_start + np.cumsum(steps[start:], axis=0)
+        value[:start] = value_at_start - np.cumsum(steps[start - 1 :: -1], axis=0)[::-1] if start else 0.0
         segment = np.searchsorted(location, x, side="right")
-        knot = np.maximum(segment - 1, 0)
+        knot = np.clip(segment - 1, 0, None)
         return value[knot] + slope[segment] * (x - location[knot])[:, None]
 
     def _input_norms(self, penalty: Penalty) -> Array:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import get_lapack_funcs
 from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
 _MAX_STEPS = 60
 _LOOSE = 1e-3
 _FLAT = 1e-11
+(_trtrs,) = get_lapack_funcs(("trtrs",), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +77,8 @@ def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
     S = (R * eta) @ R.transpose(0, 2, 1)
     diagonal = np.arange(S.shape[1])
     S[:, diagonal, diagonal] += lam
-    L = _factor(S)
-    z = _solve(L, C)
-    factor = _solve(L, R)
+    solved = _solve(_factor(S), np.concatenate([C, R], axis=2))
+    z, factor = solved[:, :, : C.shape[2]], solved[:, :, C.shape[2] :]
     response = lam * (factor.transpose(0, 2, 1) @ z)
     value = 0.5 * lam * (float(np.sum(z * z)) + float(eta.sum()))
     norms = np.sqrt(np.einsum("pkt,pkt->k", response, response))
@@ -97,9 +97,8 @@ def _factor(S: Array) -> Array:
 
 
 def _solve(L: Array, B: Array) -> Array:
-    return np.stack(
-        [solve_triangular(one, b, lower=True, check_finite=False) for one, b in zip(L, B, strict=True)]
-    )
+    """L^-1 B, pattern by pattern."""
+    return np.stack([_trtrs(one, b, lower=1)[0] for one, b in zip(L, B, strict=True)])
 
 
 def _gradient(state: _State, lam: float) -> Array:
@@ -130,7 +129,7 @@ def _newton_target(reduced: Reduced, lam: float, eta: Array, state: _State) -> A
     H = H * scale * scale[:, None]
     L = _cholesky(H)
     gradient = _gradient(state, lam) * scale
-    goal = L.T @ (eta / scale) - solve_triangular(L, gradient, lower=True, check_finite=False)
+    goal = L.T @ (eta / scale) - _trtrs(L, gradient, lower=1)[0]
     solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(H))
     return solution * scale
 
@@ -140,6 +139,6 @@ def _cholesky(H: Array) -> Array:
     jitter = 1e-15 * len(H)
     while True:
         try:
-            return cholesky(H + jitter * np.eye(len(H)), lower=True, check_finite=False)
+            return np.asarray(np.linalg.cholesky(H + jitter * np.eye(len(H))), dtype=np.float64)
         except np.linalg.LinAlgError:
             jitter *= 10.0

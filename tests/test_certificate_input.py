@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import knotwork as kw
+
+
+@pytest.mark.parametrize(
+    ("options", "inputs"),
+    [
+        ({"penalty": kw.Penalty(False, "none")}, 1),
+        ({"penalty": kw.Penalty(True, "frobenius")}, 1),
+        ({}, 2),
+    ],
+)
+def test_what_has_no_dual_norm_says_not_yet(options, inputs):
+    X, Y = np.arange(6.0).reshape(-1, inputs), np.zeros((6 // inputs, 1))
+    network = kw.ReLUNetwork(np.ones((1, inputs)), [0.0], [[1.0]])
+    with pytest.raises(NotImplementedError, match=r"not implemented yet"):
+        kw.certify(kw.Problem(X, Y, 0.1, **options), network)
+
+
+@pytest.mark.parametrize(
+    ("dual_point", "error", "message"),
+    [
+        (np.zeros(3), ValueError, r"^dual_point: must have shape \(4, 2\)"),
+        (np.zeros((2, 4)), ValueError, r"^dual_point: must have shape \(4, 2\)"),
+        (np.full((4, 2), np.nan), ValueError, r"^dual_point: NaN"),
+        (np.zeros((4, 2), dtype=complex), TypeError, r"^dual_point: got an array of complex"),
+    ],
+)
+def test_bad_dual_points_are_named(dual_point, error, message):
+    problem = kw.Problem(np.arange(4.0), np.ones((4, 2)), 0.1)
+    with pytest.raises(error, match=message):
+        kw.certify(problem, problem.free_fit(), dual_point=dual_point)
+
+
+def test_a_network_of_another_shape_is_named():
+    problem = kw.Problem(np.arange(4.0), np.ones((4, 2)), 0.1)
+    with pytest.raises(ValueError, match=r"^network: maps 1 inputs to 1 tasks"):
+        kw.certify(problem, kw.ReLUNetwork([[1.0]], [0.0], [[1.0]]))
+    with pytest.raises(TypeError, match=r"^network: must be a knotwork\.ReLUNetwork"):
+        kw.certify(problem, None)
