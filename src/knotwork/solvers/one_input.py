@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Found = tuple[ReLUNetwork, Certificate]
 _DENSE_BYTES = 4 << 30
 _IDLE_ROUNDS = 12
-_SMALL = 2000
+_SMALL = 5000
 _MOST_KNOTS = 1500
 _CLOSEST = 1e-60
 _ROUNDING = 1e-13
@@ -126,23 +126,24 @@ def _penalised(
     tol, try_dense = 0.5 * watch.tol, True
     for _ in range(_ATTEMPTS):
         spline, dense = _rounds(working, tol, watch, try_dense)
-        best = _better(best, certified(spline.network(), None))
-        if best[1].relative_gap <= watch.tol or watch.status is not None:
-            break
         if dense:
             state, found = _dense(tasks.points, problem.lam, watch, certified)
-            best = _better(best, found)
-            if best[1].relative_gap <= watch.tol or watch.status is not None:
-                break
-            # the interior point finds the knots, the corrective step the last digits
-            bends = _bends(state, problem.lam)
-            if np.count_nonzero(bends) > _MOST_KNOTS:
-                break
-            working = WorkingSet(tasks.points, problem.lam)
-            working.start_from(tasks.points.x[1:-1][bends], row_norms(state.bends[bends]))
-            try_dense = False
         else:
+            state, found = None, certified(spline.network(), None)
+        best = _better(best, found)
+        if best[1].relative_gap <= watch.tol or watch.status is not None:
+            break
+        if state is None:
             tol *= 0.03
+            continue
+        # the interior point finds the knots, the corrective step the last digits
+        bends = _bends(state, problem.lam)
+        if np.count_nonzero(bends) > _MOST_KNOTS:
+            best = _better(best, certified(spline.network(), None))
+            break
+        working = WorkingSet(tasks.points, problem.lam)
+        working.start_from(tasks.points.x[1:-1][bends], row_norms(state.bends[bends]))
+        try_dense = False
     assert best is not None
     return best
 
@@ -155,7 +156,8 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> t
     """Rounds of the working set to a relative gap of `tol`; True when the interior point should
     go on from there."""
     n, n_tasks = working.points.y.shape
-    most = min(max(64, n // 20), _MOST_KNOTS)
+    # where a round on K knots (K^3) starts to cost more than the interior point (n T)
+    most = min(max(int((40 * n * n_tasks) ** (1 / 3)), n // 40), _MOST_KNOTS)
     dense_fits = try_dense and 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
     dense_fits = dense_fits and _spaced(working.points.x)
     best: tuple[float, Spline] | None = None
@@ -171,7 +173,10 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> t
         stop = watch.round_done(working.objective, working.gap, len(spline.location))
         if stop or working.gap <= tol * working.objective:
             return best[1], False
-        if dense_fits and len(spline.location) > most:
+        many = len(spline.location) > most
+        # a dozen knots that explain next to nothing: a large share of the data will be knots
+        many = many or (n <= _SMALL and len(spline.location) > 12 and working.gap > 0.99 * working.objective)
+        if dense_fits and many:
             return best[1], True
         if (fine and not working.grew) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
             return best[1], dense_fits and (n <= _SMALL or len(working.knots) > n // 100)
@@ -193,7 +198,7 @@ def _dense(
         objective = points.scatter + 0.5 * float(np.sum(weight * error * error)) + lam * float(bends.sum())
         gap = max(state.complementarity, 0.0)
         stop = watch.round_done(objective, gap, int(np.count_nonzero(_bends(state, lam))))
-        return stop or (gap <= 0.02 * watch.tol * objective and state.settled)
+        return stop or (gap <= 0.1 * watch.tol * objective and state.settled)
 
     state = interior_point(x, y, weight, lam, step_done)
     alpha = dual_point_of(x, keep_to_labels(x, state.p, weight > 0))
@@ -258,7 +263,7 @@ def _interpolate(
             cost = float(row_norms(slope_changes(x, state.values)).sum())
             gap = max(state.complementarity, 0.0)
             stop = watch.round_done(cost, gap, int(np.count_nonzero(_bends(state, 1.0))))
-            return stop or (gap <= 0.02 * watch.tol * cost and state.settled)
+            return stop or (gap <= 0.1 * watch.tol * cost and state.settled)
 
         state = interior_point(x, y, np.where(seen, np.inf, 0.0), 1.0, step_done)
         values = np.where(seen, y, state.values)
