@@ -16,6 +16,7 @@ from .problem import Problem
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 _FAN = 4
 _WORK = 1 << 17
 _CANCELLATION = 1e5
@@ -27,14 +28,15 @@ class Points:
 
     x : (n,) distinct inputs, increasing.
     y : (n, T) labels; arbitrary (also NaN) where the weight is 0.
-    w : weights, (n, T), or (n, 1) where all tasks share them, or None where all are 1.
+    w : weights, (n, T), or (n, 1) where all tasks share them, or None where all are 1; truth
+        values where labels are only seen or missing.
     scatter : the part of the loss no function can reach: half the weighted spread of the labels
         at equal inputs.
     """
 
     x: Array
     y: Array
-    w: Array | None
+    w: Array | Mask | None
     scatter: float = 0.0
 
     @property
@@ -62,6 +64,13 @@ class Points:
             return cls(x, y, w)
         return _merge_equal(x, y, w)
 
+    def weights(self) -> Array:
+        """(n, T) weights as floats."""
+        shape = self.y.shape
+        return (
+            np.ones(shape) if self.w is None else np.array(np.broadcast_to(self.w, shape), dtype=np.float64)
+        )
+
     def to_rows(self, alpha: Array, problem: Problem) -> Array:
         """A dual point (n, T) on the points as one (N, T) on the rows of the problem, split
         among equal inputs in proportion to their weights."""
@@ -82,17 +91,24 @@ class Points:
         return np.minimum(np.searchsorted(self.x, problem.X[:, 0]), len(self.x) - 1)
 
 
-def _shared_if_possible(problem: Problem) -> Array:
-    """(N, 1) weights where every row has all its labels or none and one weight, else (N, T)."""
+def _shared_if_possible(problem: Problem) -> Array | Mask:
+    """(N, 1) weights where every row has all its labels or none and one weight, else (N, T);
+    truth values where labels are only seen or missing."""
+    if problem.sample_weight is None:
+        seen = ~np.isnan(problem.Y)
+        complete: Mask = np.all(seen, axis=1)
+        if np.array_equal(complete, np.any(seen, axis=1)):
+            return complete[:, None].astype(np.float64)
+        return seen
     weight = problem.label_weight()
     if np.all(weight == weight[:, :1]):
         return np.ascontiguousarray(weight[:, :1])
     return weight
 
 
-def _merge_equal(x: Array, y: Array, w: Array | None) -> Points:
+def _merge_equal(x: Array, y: Array, w: Array | Mask | None) -> Points:
     start = np.flatnonzero(np.concatenate([[True], x[1:] > x[:-1]]))
-    w = np.ones((len(x), 1)) if w is None else w
+    w = np.ones((len(x), 1)) if w is None else w.astype(np.float64)
     y = np.where(w > 0, y, 0.0)
     total = np.add.reduceat(w, start, axis=0)
     which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(x))))
@@ -272,7 +288,7 @@ def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
             rows = (starts[part, None] + np.arange(size)).ravel()
         x = points.x[rows].reshape(-1, size)
         y = points.y[rows].reshape(-1, size, n_tasks)
-        w = None if points.w is None else points.w[rows].reshape(-1, size, n_patterns)
+        w = None if points.w is None else points.w[rows].reshape(-1, size, n_patterns).astype(np.float64)
         moments = _shared_moments(x, y, w) if n_patterns == 1 else _own_moments(x, y, w)
         for column, values in zip(out[2:], moments, strict=True):
             column[part] = values

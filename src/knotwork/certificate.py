@@ -90,15 +90,24 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
     """
     require_supported(problem)
     problem.check_network(network)
+    alpha = None
     if dual_point is not None:
         alpha = as_float_array(dual_point, "dual_point")
         alpha = alpha[:, None] if alpha.ndim == 1 else alpha
         if alpha.shape != problem.Y.shape:
             raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
-        return _certify_with(problem, network, alpha)
+    return certify_on(Points.from_problem(problem), problem, network, alpha)
+
+
+def certify_on(
+    points: Points, problem: Problem, network: ReLUNetwork, dual_point: Array | None
+) -> Certificate:
+    """`certify` for one who has sorted the data of `problem` to `points` before."""
+    if dual_point is not None:
+        return _certify_with(points, problem, network, dual_point)
     if problem.lam == 0:
-        return _certify_with(problem, network, _interpolation_dual(problem, network))
-    return _certify_residual(problem, network, Points.from_problem(problem))
+        return _certify_with(points, problem, network, _interpolation_dual(points, problem, network))
+    return _certify_residual(points, problem, network)
 
 
 def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
@@ -115,7 +124,7 @@ def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
     return on
 
 
-def _certify_residual(problem: Problem, network: ReLUNetwork, points: Points) -> Certificate:
+def _certify_residual(points: Points, problem: Problem, network: ReLUNetwork) -> Certificate:
     lam = problem.lam
     bins = Bins(points)
     location, jump = network.knots
@@ -157,10 +166,11 @@ def _certify_residual(problem: Problem, network: ReLUNetwork, points: Points) ->
         return alpha + (1.0 - scale) * points.spread_in_rows(problem)
 
     floor = _no_gap(labels, points.scatter + free_objective)
-    return _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, make_dual_point)
+    worst = bins.x[peak] if largest > 0 else None
+    return _assemble(primal, primal - gap, gap, floor, worst, make_dual_point)
 
 
-def _certify_with(problem: Problem, network: ReLUNetwork, alpha: Array) -> Certificate:
+def _certify_with(points: Points, problem: Problem, network: ReLUNetwork, alpha: Array) -> Certificate:
     """The certificate at a given dual point, in the rows of the problem."""
     lam = problem.lam if problem.lam > 0 else 1.0
     weight = problem.label_weight()
@@ -189,21 +199,27 @@ def _certify_with(problem: Problem, network: ReLUNetwork, alpha: Array) -> Certi
         slack = scale * float(np.sum(alpha * error))
     alpha = scale * alpha
     peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
-    # rounding of the primal and dual sums can leave the gap a hair below zero
-    gap = max(primal - dual, 0.0)
-    points = Points.from_problem(problem)
+    # rounding of the primal and dual sums can leave the dual a hair above
+    dual = min(dual, primal)
     sums, free_objective = _label_sums(Bins(points))
     floor = _no_gap(sums, points.scatter + free_objective) if problem.lam > 0 else 0.0
-    certificate = _assemble(primal, gap, floor, bins.x[peak] if largest > 0 else None, lambda: alpha)
-    return replace(certificate, slack=slack, _make_dual_point=lambda: alpha)
+    worst = bins.x[peak] if largest > 0 else None
+    certificate = _assemble(primal, dual, primal - dual, floor, worst, lambda: alpha)
+    return replace(certificate, slack=slack)
 
 
 def _assemble(
-    primal: float, gap: float, floor: float, worst: float | None, make_dual_point: Callable[[], Array]
+    primal: float,
+    dual: float,
+    gap: float,
+    floor: float,
+    worst: float | None,
+    make_dual_point: Callable[[], Array],
 ) -> Certificate:
-    dual = primal - gap if np.isfinite(primal) else -np.inf
-    size = max(abs(primal), abs(dual))
-    relative = 0.0 if gap <= floor else gap / size
+    if gap <= floor:
+        relative = 0.0
+    else:
+        relative = gap / max(abs(primal), abs(dual)) if np.isfinite(primal) else float("inf")
     neuron = None if worst is None else np.array([1.0, -worst])
     return Certificate(primal, dual, gap, relative, Rigour.EXACT, dual, neuron, 0.0, make_dual_point)
 
@@ -250,14 +266,13 @@ def _weighted_line(x: Array, alpha: Array, weight: Array) -> Array:
     return alpha.sum(axis=0) / total + slope * d
 
 
-def _interpolation_dual(problem: Problem, network: ReLUNetwork) -> Array:
+def _interpolation_dual(points: Points, problem: Problem, network: ReLUNetwork) -> Array:
     """A dual point at lam = 0: p = u / |u| at the bends u of the interpolant."""
-    points = Points.from_problem(problem)
     fitted = network.predict(points.x)
-    weight = np.ones_like(fitted) if points.w is None else np.broadcast_to(points.w, fitted.shape)
-    values = np.where(weight > 0, points.y, fitted)
+    seen = points.weights() > 0
+    values = np.where(seen, points.y, fitted)
     bends = slope_changes(points.x, values)
     size = np.linalg.norm(bends, axis=1, keepdims=True)
     p = np.divide(bends, size, out=np.zeros_like(bends), where=size > 0)
-    alpha = dual_point_of(points.x, keep_to_labels(points.x, p, weight > 0))
+    alpha = dual_point_of(points.x, keep_to_labels(points.x, p, seen))
     return points.to_rows(alpha, problem)

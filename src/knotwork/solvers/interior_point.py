@@ -203,7 +203,7 @@ def _reach(t: Array, u: Array, dt: Array, du: Array) -> float:
     c = (t - size) * (t + size)
     root = np.sqrt(np.maximum(b * b - a * c, 0.0))
     denominator = root - b
-    with np.errstate(divide="ignore"):
+    with np.errstate(over="ignore"):
         step = np.where(denominator > 0, c / np.where(denominator > 0, denominator, 1.0), np.inf)
     return float(step.min())
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Points
-from ..certificate import Certificate, certify
+from ..certificate import Certificate, certify_on
 from ..dual_norm.knots import dual_point_of, keep_to_labels, row_norms, slope_changes
 from ..network import ReLUNetwork
 from ..problem import INTERPOLATION_TOLERANCE, Problem
@@ -50,7 +50,9 @@ class _Tasks:
         if not shared:
             # a task seen at one input is met exactly by a constant and bends nowhere
             solved = np.count_nonzero(points.w > 0, axis=0) > 1  # type: ignore[operator]
-            return cls(replace(points, y=points.y[:, solved], w=points.w[:, solved]), solved)  # type: ignore[index]
+            if not solved.all():
+                points = replace(points, y=points.y[:, solved], w=points.w[:, solved])  # type: ignore[index]
+            return cls(points, solved)
         if n_tasks > n:
             Q, R = np.linalg.qr(points.y.T)
             return cls(replace(points, y=np.ascontiguousarray(R.T)), solved, Q)
@@ -87,22 +89,22 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
     if len(points.x) == 1 or not tasks.solved.any():
         free = problem.free_fit()
         watch.round_done(problem.objective(free), 0.0, 0)
-        return watch.finish(problem, free, certify(problem, free))
+        return watch.finish(problem, free, certify_on(points, problem, free, None))
     rest = None if tasks.solved.all() else problem.free_fit()
     if problem.lam == 0:
         free = rest or problem.free_fit()
         if problem.misfit(free) <= _ROUNDING * problem.label_scale:
             watch.round_done(0.0, 0.0, 0)
-            return watch.finish(problem, free, certify(problem, free))
+            return watch.finish(problem, free, certify_on(points, problem, free, None))
 
     def certified(small: ReLUNetwork, alpha: Array | None) -> Found:
         network = tasks.network(small, rest)
         if alpha is None:
-            return network, certify(problem, network)
+            return network, certify_on(points, problem, network, None)
         dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
         if problem.lam > 0:
             dual_point += points.spread_in_rows(problem)
-        return network, certify(problem, network, dual_point)
+        return network, certify_on(points, problem, network, dual_point)
 
     if problem.lam == 0:
         network, certificate = _interpolate(tasks, watch, certified)
@@ -189,7 +191,7 @@ def _dense(
     certified: Callable[[ReLUNetwork, Array | None], Found],
 ) -> tuple[Iterate, Found]:
     x = points.x
-    weight = np.ones_like(points.y) if points.w is None else np.broadcast_to(points.w, points.y.shape)
+    weight = points.weights()
     y = np.where(weight > 0, points.y, 0.0)
 
     def step_done(state: Iterate) -> bool:
