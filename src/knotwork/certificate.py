@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -100,14 +101,18 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
 
 
 def certify_on(
-    points: Points, problem: Problem, network: ReLUNetwork, dual_point: Array | None
+    points: Points,
+    problem: Problem,
+    network: ReLUNetwork,
+    dual_point: Array | None = None,
+    bins: Bins | None = None,
 ) -> Certificate:
-    """`certify` for one who has sorted the data of `problem` to `points` before."""
+    """`certify` for one who has sorted the data of `problem` to `points` and binned them before."""
     if dual_point is not None:
         return _certify_with(points, problem, network, dual_point)
     if problem.lam == 0:
         return _certify_with(points, problem, network, _interpolation_dual(points, problem, network))
-    return _certify_residual(points, problem, network)
+    return _certify_residual(points, Bins(points) if bins is None else copy(bins), problem, network)
 
 
 def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
@@ -124,9 +129,8 @@ def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
     return on
 
 
-def _certify_residual(points: Points, problem: Problem, network: ReLUNetwork) -> Certificate:
+def _certify_residual(points: Points, bins: Bins, problem: Problem, network: ReLUNetwork) -> Certificate:
     lam = problem.lam
-    bins = Bins(points)
     location, jump = network.knots
     bins.refine_around(location)
 

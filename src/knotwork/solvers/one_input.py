@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bins import Points
+from ..bins import Bins, Points
 from ..certificate import Certificate, certify_on
 from ..dual_norm.knots import dual_point_of, keep_to_labels, row_norms, slope_changes
 from ..network import ReLUNetwork
@@ -21,6 +21,14 @@ from .working_set import WorkingSet
 
 Array = NDArray[np.float64]
 Found = tuple[ReLUNetwork, Certificate]
+
+
+class Certify(Protocol):
+    """A network of the tasks solved, made one of all tasks and certified; `bins` may be shared."""
+
+    def __call__(self, small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None) -> Found: ...
+
+
 _DENSE_BYTES = 4 << 30
 _IDLE_ROUNDS = 12
 _SMALL = 5000
@@ -89,18 +97,19 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
     if len(points.x) == 1 or not tasks.solved.any():
         free = problem.free_fit()
         watch.round_done(problem.objective(free), 0.0, 0)
-        return watch.finish(problem, free, certify_on(points, problem, free, None))
+        return watch.finish(problem, free, certify_on(points, problem, free))
     rest = None if tasks.solved.all() else problem.free_fit()
     if problem.lam == 0:
         free = rest or problem.free_fit()
         if problem.misfit(free) <= _ROUNDING * problem.label_scale:
             watch.round_done(0.0, 0.0, 0)
-            return watch.finish(problem, free, certify_on(points, problem, free, None))
+            return watch.finish(problem, free, certify_on(points, problem, free))
 
-    def certified(small: ReLUNetwork, alpha: Array | None) -> Found:
+    def certified(small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None) -> Found:
         network = tasks.network(small, rest)
         if alpha is None:
-            return network, certify_on(points, problem, network, None)
+            shared = bins if tasks.points is points else None
+            return network, certify_on(points, problem, network, bins=shared)
         dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
         if problem.lam > 0:
             dual_point += points.spread_in_rows(problem)
@@ -118,7 +127,7 @@ def _penalised(
     tasks: _Tasks,
     watch: Watch,
     start: ReLUNetwork | None,
-    certified: Callable[[ReLUNetwork, Array | None], Found],
+    certified: Certify,
 ) -> Found:
     working = WorkingSet(tasks.points, problem.lam)
     if start is not None:
@@ -131,7 +140,7 @@ def _penalised(
         if dense:
             state, found = _dense(tasks.points, problem.lam, watch, certified)
         else:
-            state, found = None, certified(spline.network(), None)
+            state, found = None, certified(spline.network(), None, working.searched)
         best = _better(best, found)
         if best[1].relative_gap <= watch.tol or watch.status is not None:
             break
@@ -172,7 +181,7 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> t
             if best is None or working.gap < 0.9 * best[0]:
                 progress_at = len(watch.trace)
             best = working.gap, spline
-        stop = watch.round_done(working.objective, working.gap, len(spline.location))
+        stop = watch.round_done(working.objective, working.proven_gap, len(spline.location))
         if stop or working.gap <= tol * working.objective:
             return best[1], False
         many = len(spline.location) > most
@@ -188,7 +197,7 @@ def _dense(
     points: Points,
     lam: float,
     watch: Watch,
-    certified: Callable[[ReLUNetwork, Array | None], Found],
+    certified: Certify,
 ) -> tuple[Iterate, Found]:
     x = points.x
     weight = points.weights()
@@ -251,9 +260,7 @@ def _spaced(x: Array) -> bool:
     return len(x) < 2 or float(np.diff(x).min()) > _CLOSEST * float(x[-1] - x[0])
 
 
-def _interpolate(
-    tasks: _Tasks, watch: Watch, certified: Callable[[ReLUNetwork, Array | None], Found]
-) -> Found:
+def _interpolate(tasks: _Tasks, watch: Watch, certified: Certify) -> Found:
     """Connect the dots (A, section 3); where labels are missing, a convex problem fills them in."""
     x, y = tasks.points.x, tasks.points.y
     if tasks.points.w is None or tasks.points.w.shape[1] == 1 or len(x) < 3:

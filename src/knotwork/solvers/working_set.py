@@ -8,11 +8,14 @@ then shows where knots are missing and which bins must be looked into.
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Bins, Index, Points
-from ..dual_norm.knots import hidden_bound, row_norms
+from ..dual_norm.knots import hidden_bound, maximise, row_norms
 from .corrective import Reduced, correct
 from .spline import Spline
 
@@ -28,10 +31,11 @@ class WorkingSet:
         self.lam = lam
         self.points = points
         self.bins = Bins(points)
+        self.searched = copy(self.bins)
         self.knots: Index = np.zeros(0, dtype=np.intp)
         self.masses: Array = np.zeros(0)
         self.objective = float("inf")
-        self.gap = float("inf")
+        self.gap = self.proven_gap = float("inf")
         self.grew = False
 
     def start_from(self, location: Array, size: Array) -> None:
@@ -72,12 +76,12 @@ class WorkingSet:
         return Spline(bins.x[0], free[0], free[1], bins.x[self.knots], V[alive])
 
     def price(self, spline: Spline, tol: float) -> None:
-        """Update objective and gap for `spline`, and add the knots whose potential is too large
-        unless the gap is at most `tol` of the objective; `grew` says whether any were added.
+        """Update objective and gaps for `spline`; while its gap is above `tol` of the objective,
+        add the knots whose potential is too large. `grew` says whether any were added.
 
-        Bins are split while what they hide, rather than what is seen, decides the gap.
+        Bins beside knots are split where what they hide, rather than what is seen, decides the
+        gap. The other bins are looked into when nothing is left to do there.
         """
-        lam = self.lam
         cost = row_norms(spline.V)
         while True:
             bins = self.bins
@@ -88,29 +92,44 @@ class WorkingSet:
             misfit = float(square.sum())
             response = np.einsum("kt,kt->k", spline.V, p[self.knots])
 
-            def gap_at(largest: float, response: Array = response, misfit: float = misfit) -> float:
-                scale = min(1.0, lam / largest) if largest > 0 else 1.0
-                terms = np.maximum(lam * cost - scale * response, 0.0)
-                return float(terms.sum()) + 0.5 * (1.0 - scale) ** 2 * misfit
-
-            self.objective = self.points.scatter + 0.5 * misfit + lam * float(cost.sum())
+            gap_at = partial(_gap_at, self.lam, cost, response, misfit)
+            self.objective = self.points.scatter + 0.5 * misfit + self.lam * float(cost.sum())
             target = tol * self.objective
-            worst = float(bound.max(initial=0.0))
-            self.gap = gap_at(worst)
-            seen = gap_at(float(norms.max(initial=0.0)))
-            if self.gap <= target or seen > 0.3 * self.gap:
+            beside = np.zeros(len(bins), dtype=bool)
+            beside[self.knots] = beside[self.knots - 1] = True
+            seen = float(norms.max(initial=0.0))
+            worst = max(seen, float(bound[beside].max(initial=0.0)))
+            self.gap, self.proven_gap = gap_at(worst), gap_at(float(bound.max(initial=0.0)))
+            if self.gap <= target or gap_at(seen) > 0.3 * self.gap:
                 break
-            hides = (bins.size > 1) & (bound > lam + 0.1 * (worst - lam))
+            hides = beside & (bins.size > 1) & (bound > self.lam + 0.1 * (worst - self.lam))
             if not hides.any():
                 break
-            moved = bins.refine(hides)
-            self.knots = moved[self.knots]
+            self.knots = bins.refine(hides)[self.knots]
+        if self.gap <= target and self.gap < self.proven_gap:
+            norms, largest = self._look_everywhere(spline)
+            self.gap = self.proven_gap = gap_at(largest)
         self.grew = self.gap > target and self._add(norms)
 
+    def _look_everywhere(self, spline: Spline) -> tuple[Array, float]:
+        """|p| at the anchors, those of hidden knots now among them, and its exact maximum.
+
+        Splitting happens on bins of their own, kept for the next look and for the certificate:
+        the rounds go on with few.
+        """
+        self.searched.refine_around(spline.location)
+        p, largest = maximise(self.searched, spline.on, floor=self.lam)
+        norms = row_norms(p)
+        hidden = _peaks(norms, self.lam)
+        old = self.bins.start[self.knots]
+        self.bins.refine_around(self.searched.x[hidden])
+        self.knots = np.searchsorted(self.bins.start, old)
+        shown = np.zeros(len(self.bins))
+        shown[np.searchsorted(self.bins.start, self.searched.start[hidden])] = norms[hidden]
+        return shown, largest
+
     def _add(self, norms: Array) -> bool:
-        edge = np.concatenate([[0.0], norms, [0.0]])
-        peak = (norms > self.lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
-        peak[0] = peak[-1] = False
+        peak = _peaks(norms, self.lam)
         peak[self.knots] = False
         new = np.flatnonzero(peak)
         if len(new) == 0:
@@ -122,6 +141,21 @@ class WorkingSet:
         order = np.argsort(knots)
         self.knots, self.masses = knots[order], masses[order]
         return True
+
+
+def _gap_at(lam: float, cost: Array, response: Array, misfit: float, largest: float) -> float:
+    """Objective less the dual value at the residual, scaled so that `largest` |p| becomes lam."""
+    scale = min(1.0, lam / largest) if largest > 0 else 1.0
+    terms = np.maximum(lam * cost - scale * response, 0.0)
+    return float(terms.sum()) + 0.5 * (1.0 - scale) ** 2 * misfit
+
+
+def _peaks(norms: Array, lam: float) -> NDArray[np.bool_]:
+    """Local maxima of |p| above lam, but for the outermost data."""
+    edge = np.concatenate([[0.0], norms, [0.0]])
+    peak = (norms > lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
+    peak[0] = peak[-1] = False
+    return peak
 
 
 def _reduced_table(bins: Bins, knots: Index) -> Array:
