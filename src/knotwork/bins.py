@@ -17,7 +17,7 @@ from .problem import Problem
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-_FAN = 4
+_FAN = 8
 _WORK = 1 << 17
 _CANCELLATION = 1e5
 
@@ -154,7 +154,7 @@ class Bins:
 
     _fields = ("start", "size", "weight", "mean_x", "mean_y", "sxx", "sxy", "syy")
 
-    def __init__(self, points: Points, coarse: int = 1024) -> None:
+    def __init__(self, points: Points, coarse: int = 256) -> None:
         self.points = points
         n = len(points.x)
         size = 1
