@@ -7,6 +7,8 @@ parallel-variance formulas (Chan, Golub, LeVeque 1983), which cancel no digits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,7 @@ Mask = NDArray[np.bool_]
 _FAN = 8
 _WORK = 1 << 17
 _CANCELLATION = 1e5
+_TABLE = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +153,16 @@ class Bins:
     Per bin: `weight` (m, P), `mean_x` (m, P), `mean_y` (m, T), the centred second moments
     `sxx` (m, P), `sxy` (m, T), `syy` (m, P); P is 1 where all tasks share their weights, else T.
     `start` (m,) is the index of the anchor among the points and `size` (m,) the points in the bin.
+    There are between `coarse` and twice as many, or as many as points if those are fewer.
     """
 
     _fields = ("start", "size", "weight", "mean_x", "mean_y", "sxx", "sxy", "syy")
 
-    def __init__(self, points: Points, coarse: int = 256) -> None:
+    def __init__(self, points: Points, coarse: int | None = None) -> None:
         self.points = points
         n = len(points.x)
+        if coarse is None:
+            coarse = min(max(_TABLE // points.n_tasks, 256), 1024)
         size = 1
         while n > 2 * coarse * size:
             size *= 2
@@ -177,6 +183,24 @@ class Bins:
     def __len__(self) -> int:
         return len(self.start)
 
+    def children(self, chosen: Index) -> Iterator[tuple[Index, Bins]]:
+        """The bins `chosen`, split: (parents, their children), as many children for each parent
+        of a pair, in order. The children's line is the parent's; `self` stays as it is."""
+        for size in np.unique(self.size[chosen]):
+            parents = chosen[self.size[chosen] == size]
+            child = max(1, int(size) // _FAN) if size > _FAN else 1
+            offsets = np.arange(0, size, child)
+            whole = offsets[offsets + child <= size]
+            start = self.start[parents]
+            columns = _summarise(self.points, (start[:, None] + whole).ravel(), child)
+            if len(whole) < len(offsets):
+                rest = _summarise(self.points, start + offsets[-1], int(size - offsets[-1]))
+                columns = [_append_each(many, one) for many, one in zip(columns, rest, strict=True)]
+            part = copy(self)
+            part._set(columns)
+            part.next_x.reshape(len(parents), -1)[:, -1] = self.next_x[parents]
+            yield parents, part
+
     def refine(self, mask: NDArray[np.bool_]) -> Index:
         """Split the bins of `mask`; returns where each bin that was there stands now."""
         chosen = np.flatnonzero(mask & (self.size > 1))
@@ -185,14 +209,7 @@ class Bins:
         keep = np.ones(len(self), dtype=bool)
         keep[chosen] = False
         parts = [[getattr(self, name)[keep] for name in self._fields]]
-        for size in np.unique(self.size[chosen]):
-            parents = self.start[chosen[self.size[chosen] == size]]
-            child = max(1, int(size) // _FAN) if size > _FAN else 1
-            offsets = np.arange(0, size, child)
-            whole = offsets[offsets + child <= size]
-            parts.append(_summarise(self.points, (parents[:, None] + whole).ravel(), child))
-            if len(whole) < len(offsets):
-                parts.append(_summarise(self.points, parents + offsets[-1], int(size - offsets[-1])))
+        parts += [[getattr(part, name) for name in self._fields] for _, part in self.children(chosen)]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         order = np.argsort(columns[0], kind="stable")
         old = self.start
@@ -248,20 +265,31 @@ class Bins:
         slope = np.divide(sxy, sxx, out=np.zeros_like(sxy), where=sxx > 0)
         return Affine(centre, mean, slope, weight * mean * mean + sxx * slope * slope)
 
-    def potential(self, total: Array, moment: Array) -> Array:
-        """p (m, T) at the anchors: p(x) = sum over x_i > x of alpha_i (x_i - x)."""
-        tail = np.zeros((len(self) + 1, total.shape[1]))
-        tail[:-1] = np.cumsum(total[::-1], axis=0)[::-1]
-        step = tail[1:] * (self.next_x - self.x)[:, None]
+    def potential(self, total: Array, moment: Array) -> tuple[Array, Array]:
+        """p (m, T) at the anchors, p(x) = sum over x_i > x of alpha_i (x_i - x), and the sum of
+        alpha over all later bins (m, T)."""
+        later = np.zeros_like(total)
+        later[:-1] = np.cumsum(total[:0:-1], axis=0)[::-1]
+        return np.cumsum(self.rise(total, moment, later)[::-1], axis=0)[::-1], later
+
+    def rise(self, total: Array, moment: Array, later: Array) -> Array:
+        """(m, T) by how much p at each anchor exceeds p at the next."""
+        step = later * (self.next_x - self.x)[:, None]
         step += moment
         step += total * (self.mean_x - self.x[:, None])
-        return np.cumsum(step[::-1], axis=0)[::-1]
+        return step
 
     def slack(self, square: Array) -> Array:
         """(m,) how far |p| inside a bin can exceed its larger end: h/4 sum |alpha_i| bounds it,
         for p is linear but for bends alpha_i at the data; Cauchy-Schwarz bounds the sum."""
         spread = np.sqrt(np.sum(self.weight * square, axis=1))
         return np.where(self.size > 1, 0.25 * (self.next_x - self.x) * spread, 0.0)
+
+
+def _append_each(many: Array, one: Array) -> Array:
+    """Each of the c equal groups of rows in `many` followed by its row of `one`."""
+    groups = many.reshape(len(one), -1, *many.shape[1:])
+    return np.concatenate([groups, one[:, None]], axis=1).reshape(-1, *many.shape[1:])
 
 
 def _summarise(points: Points, starts: Index, size: int) -> list[Array]:

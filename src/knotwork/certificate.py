@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._validate import as_float_array, read_only
 from .bins import Bins, Line, Points
 from .dual_norm import Rigour
-from .dual_norm.knots import dual_point_of, keep_to_labels, maximise, slope_changes
+from .dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
 from .network import ReLUNetwork
 from .problem import Problem
 
@@ -97,7 +97,7 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
         alpha = alpha[:, None] if alpha.ndim == 1 else alpha
         if alpha.shape != problem.Y.shape:
             raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
-    return certify_on(Points.from_problem(problem), problem, network, alpha)
+    return certify_on(Points.from_problem(problem), problem, network, alpha)[0]
 
 
 def certify_on(
@@ -106,8 +106,9 @@ def certify_on(
     network: ReLUNetwork,
     dual_point: Array | None = None,
     bins: Bins | None = None,
-) -> Certificate:
-    """`certify` for one who has sorted the data of `problem` to `points` and binned them before."""
+) -> tuple[Certificate, Maximum]:
+    """`certify` for one who has sorted the data of `problem` to `points` and binned them before;
+    and where the dual point is largest."""
     if dual_point is not None:
         return _certify_with(points, problem, network, dual_point)
     if problem.lam == 0:
@@ -115,38 +116,34 @@ def certify_on(
     return _certify_residual(points, Bins(points) if bins is None else copy(bins), problem, network)
 
 
-def line_on(network: ReLUNetwork) -> Callable[[Bins], Line]:
+def _line(network: ReLUNetwork, bins: Bins) -> Line:
     """The network as a curve on bins that have no knot strictly inside."""
     location, jump = network.knots
-    w = network.W[:, 0]
-    left = network.A[0] + np.minimum(w, 0.0) @ network.V
+    left = network.A[0] + np.minimum(network.W[:, 0], 0.0) @ network.V
     slopes = np.vstack([left, left + np.cumsum(jump, axis=0)])
-
-    def on(bins: Bins) -> Line:
-        which = np.searchsorted(location, bins.x, side="right")
-        return Line(network.predict(bins.x), slopes[which])
-
-    return on
+    return Line(network.predict(bins.x), slopes[np.searchsorted(location, bins.x, side="right")])
 
 
-def _certify_residual(points: Points, bins: Bins, problem: Problem, network: ReLUNetwork) -> Certificate:
+def _certify_residual(
+    points: Points, bins: Bins, problem: Problem, network: ReLUNetwork
+) -> tuple[Certificate, Maximum]:
     lam = problem.lam
     location, jump = network.knots
     bins.refine_around(location)
 
-    curve = line_on(network)
+    line = _line(network, bins)
     # the dual point must be orthogonal to the free parts: take the best line off the residual
-    shift = bins.affine_part(*bins.residual_sums(curve(bins))[:2])
-    p, largest = maximise(bins, curve, shift, floor=lam)
-    square = float(bins.residual_sums(curve(bins), shift)[2].sum())
+    shift = bins.affine_part(*bins.residual_sums(line)[:2])
+    peak = maximise(bins, line, shift, floor=lam)
+    square = float(bins.residual_sums(line, shift)[2].sum())
     shift_square = float(shift.square.sum())
-    response = _interpolate(bins, p, location)
+    response = _interpolate(bins, peak.p, location)
     norms = np.sqrt(np.sum(jump * jump, axis=1))
     cost = network.cost(problem.penalty)
     fit = float(np.sum(jump * response))
 
     labels, free_objective = _label_sums(bins)
-    scale = lam / largest if largest > 0 else np.inf
+    scale = lam / peak.largest if peak.largest > 0 else np.inf
     if square > _ROUNDING**2 * labels:
         scale = min(scale, max((fit + square) / square, 0.0))
     else:
@@ -160,7 +157,6 @@ def _certify_residual(points: Points, bins: Bins, problem: Problem, network: ReL
         + 0.5 * shift_square
     )
     primal = points.scatter + 0.5 * (square + shift_square) + lam * cost
-    peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
 
     def make_dual_point() -> Array:
         residual = problem.Y - network.predict(problem.X) - shift.at(problem.X)
@@ -170,11 +166,12 @@ def _certify_residual(points: Points, bins: Bins, problem: Problem, network: ReL
         return alpha + (1.0 - scale) * points.spread_in_rows(problem)
 
     floor = _no_gap(labels, points.scatter + free_objective)
-    worst = bins.x[peak] if largest > 0 else None
-    return _assemble(primal, primal - gap, gap, floor, worst, make_dual_point)
+    return _assemble(primal, primal - gap, gap, floor, _worst(bins, peak), make_dual_point), peak
 
 
-def _certify_with(points: Points, problem: Problem, network: ReLUNetwork, alpha: Array) -> Certificate:
+def _certify_with(
+    points: Points, problem: Problem, network: ReLUNetwork, alpha: Array
+) -> tuple[Certificate, Maximum]:
     """The certificate at a given dual point, in the rows of the problem."""
     lam = problem.lam if problem.lam > 0 else 1.0
     weight = problem.label_weight()
@@ -188,8 +185,8 @@ def _certify_with(points: Points, problem: Problem, network: ReLUNetwork, alpha:
     labels = np.where(seen, problem.Y, 0.0)
     labels -= np.where(seen, _weighted_line(x, weight * labels, weight), 0.0)
     linear = float(np.sum(alpha * labels))
-    p, largest = maximise(bins)
-    scale = lam / largest if largest > 0 else 1.0
+    peak = maximise(bins)
+    scale = lam / peak.largest if peak.largest > 0 else 1.0
     primal, slack = problem.objective(network), 0.0
     if problem.lam > 0:
         square = float(np.sum(np.divide(alpha * alpha, weight, out=np.zeros_like(alpha), where=seen)))
@@ -202,14 +199,22 @@ def _certify_with(points: Points, problem: Problem, network: ReLUNetwork, alpha:
         error = np.where(seen, problem.Y - network.predict(problem.X), 0.0)
         slack = scale * float(np.sum(alpha * error))
     alpha = scale * alpha
-    peak = int(np.argmax(np.einsum("ij,ij->i", p, p)))
     # rounding of the primal and dual sums can leave the dual a hair above
     dual = min(dual, primal)
     sums, free_objective = _label_sums(Bins(points))
     floor = _no_gap(sums, points.scatter + free_objective) if problem.lam > 0 else 0.0
-    worst = bins.x[peak] if largest > 0 else None
-    certificate = _assemble(primal, dual, primal - dual, floor, worst, lambda: alpha)
-    return replace(certificate, slack=slack)
+    certificate = _assemble(primal, dual, primal - dual, floor, _worst(bins, peak), lambda: alpha)
+    return replace(certificate, slack=slack), peak
+
+
+def _worst(bins: Bins, peak: Maximum) -> float | None:
+    """The knot that responds most; None where none does."""
+    norms = row_norms(peak.p)
+    if not peak.largest > 0:
+        return None
+    if len(peak.hidden) and peak.hidden_norms.max() > norms.max():
+        return float(bins.points.x[peak.hidden[np.argmax(peak.hidden_norms)]])
+    return float(bins.x[np.argmax(norms)])
 
 
 def _assemble(

@@ -7,13 +7,13 @@ convex between data points, so its maximum is attained at one (A, Lemma 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validate import as_float_array
-from ..bins import Affine, Bins, Line, Points
+from ..bins import Affine, Bins, Index, Line, Points
 from . import DualNorm, Rigour
 
 Array = NDArray[np.float64]
@@ -30,28 +30,79 @@ def hidden_bound(norms: Array, slack: Array) -> Array:
     return np.maximum(norms, np.append(norms[1:], 0.0)) + slack
 
 
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """What `maximise` found.
+
+    p : (m, T) the potential at the anchors.
+    largest : the maximum of |p|, or at most the floor.
+    hidden, hidden_norms : (h,) the points inside bins, at most one a bin, where |p| exceeds the
+        floor most, and |p| there.
+    """
+
+    p: Array
+    largest: float
+    hidden: Index
+    hidden_norms: Array
+
+
 def maximise(
-    bins: Bins,
-    line_on: Callable[[Bins], Line] | None = None,
-    shift: Affine | None = None,
-    floor: float = 0.0,
-) -> tuple[Array, float]:
-    """p (m, T) of alpha = w (y - line - shift) at the anchors, and the exact maximum of |p|.
+    bins: Bins, line: Line | None = None, shift: Affine | None = None, floor: float = 0.0
+) -> Maximum:
+    """The potential p of alpha = w (y - line - shift), and the exact maximum of |p|.
 
     Branch and bound: only bins that may hide a value above both `floor` and the best one are
-    split, so that below `floor` the number returned is an upper bound, not the maximum.
+    looked into, so that below `floor` the number returned is an upper bound, not the maximum.
+    `bins` stay as they are.
     """
-    while True:
-        total, moment, square = bins.residual_sums(line_on(bins) if line_on else None, shift)
-        p = bins.potential(total, moment)
-        norms = row_norms(p)
-        best = float(norms.max(initial=0.0))
-        bound = hidden_bound(norms, bins.slack(square))
+    total, moment, square = bins.residual_sums(line, shift)
+    p, later = bins.potential(total, moment)
+    norms = row_norms(p)
+    best = float(norms.max(initial=0.0))
+    bound = hidden_bound(norms, bins.slack(square))
+    next_p = np.concatenate([p[1:], np.zeros((1, p.shape[1]))])
+    root = np.arange(len(bins))
+    found: list[tuple[Index, Index, Array]] = []
+    largest = 0.0
+    queue = [(bins, line, bound, next_p, later, root)]
+    while queue:
+        bins, line, bound, next_p, later, root = queue.pop()
         # rounding of p itself is of this size; below it a split settles nothing
         hides = (bins.size > 1) & (bound > max(floor, best * (1.0 + _ROUNDING)))
+        largest = max(largest, float(bound[~hides].max(initial=0.0)))
         if not hides.any():
-            return p, float(bound.max(initial=0.0))
-        bins.refine(hides)
+            continue
+        for parents, part in bins.children(np.flatnonzero(hides)):
+            groups = (len(parents), -1, p.shape[1])
+            of = np.repeat(parents, len(part) // len(parents))
+            part_line = None
+            if line is not None:
+                slope = line.slope[of]
+                part_line = Line(line.value[of] + slope * (part.x - bins.x[of])[:, None], slope)
+            total, moment, square = part.residual_sums(part_line, shift)
+            after = np.zeros_like(total).reshape(groups)
+            after[:, :-1] = np.cumsum(total.reshape(groups)[:, :0:-1], axis=1)[:, ::-1]
+            after = (after + later[parents][:, None]).reshape(total.shape)
+            rise = part.rise(total, moment, after).reshape(groups)
+            inner = np.cumsum(rise[:, ::-1], axis=1)[:, ::-1] + next_p[parents][:, None]
+            following = np.concatenate([inner[:, 1:], next_p[parents][:, None]], axis=1)
+            norms = row_norms(inner.reshape(total.shape))
+            part_bound = np.maximum(norms, row_norms(following.reshape(total.shape))) + part.slack(square)
+            best = max(best, float(norms.max()))
+            found.append((root[of], part.start, norms))
+            queue.append((part, part_line, part_bound, following.reshape(total.shape), after, root[of]))
+    return Maximum(p, max(largest, best), *_best_of_each(found, floor))
+
+
+def _best_of_each(found: list[tuple[Index, Index, Array]], floor: float) -> tuple[Index, Array]:
+    if not found:
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
+    root, start, norms = (np.concatenate(column) for column in zip(*found, strict=True))
+    above = np.flatnonzero(norms > floor)
+    above = above[np.lexsort((-norms[above], root[above]))]
+    first = above[np.unique(root[above], return_index=True)[1]]
+    order = first[np.argsort(start[first])]
+    return start[order], norms[order]
 
 
 def knots_dual_norm(X: ArrayLike, alpha: ArrayLike) -> DualNorm:
@@ -80,14 +131,14 @@ def knots_dual_norm(X: ArrayLike, alpha: ArrayLike) -> DualNorm:
     )
     if np.any(leak > 1e-9 * size):
         return DualNorm(np.zeros((0, 2)), np.zeros(0), float("inf"), Rigour.EXACT)
-    bins = Bins(points)
-    p, upper = maximise(bins)
-    norms = row_norms(p)
+    bins = Bins(points, coarse=len(points.x))
+    best = maximise(bins)
+    norms = row_norms(best.p)
     inner = np.concatenate([[0.0], norms, [0.0]])
     peaks = np.flatnonzero((norms > 0) & (norms >= inner[:-2]) & (norms > inner[2:]))
     peaks = peaks[np.argsort(-norms[peaks], kind="stable")]
     neurons = np.column_stack([np.ones(len(peaks)), -bins.x[peaks]])
-    return DualNorm(neurons, norms[peaks], upper, Rigour.EXACT)
+    return DualNorm(neurons, norms[peaks], best.largest, Rigour.EXACT)
 
 
 def slope_changes(x: Array, values: Array) -> Array:

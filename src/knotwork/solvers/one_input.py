@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Bins, Points
 from ..certificate import Certificate, certify_on
-from ..dual_norm.knots import dual_point_of, keep_to_labels, row_norms, slope_changes
+from ..dual_norm.knots import Maximum, dual_point_of, keep_to_labels, row_norms, slope_changes
 from ..network import ReLUNetwork
 from ..problem import INTERPOLATION_TOLERANCE, Problem
 from ..solution import Solution
@@ -20,7 +20,14 @@ from .watch import Watch
 from .working_set import WorkingSet
 
 Array = NDArray[np.float64]
-Found = tuple[ReLUNetwork, Certificate]
+
+
+class Found(NamedTuple):
+    """A network, what is proven of it, and where its dual point is largest."""
+
+    network: ReLUNetwork
+    certificate: Certificate
+    peak: Maximum
 
 
 class Certify(Protocol):
@@ -97,29 +104,29 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
     if len(points.x) == 1 or not tasks.solved.any():
         free = problem.free_fit()
         watch.round_done(problem.objective(free), 0.0, 0)
-        return watch.finish(problem, free, certify_on(points, problem, free))
+        return watch.finish(problem, free, certify_on(points, problem, free)[0])
     rest = None if tasks.solved.all() else problem.free_fit()
     if problem.lam == 0:
         free = rest or problem.free_fit()
         if problem.misfit(free) <= _ROUNDING * problem.label_scale:
             watch.round_done(0.0, 0.0, 0)
-            return watch.finish(problem, free, certify_on(points, problem, free))
+            return watch.finish(problem, free, certify_on(points, problem, free)[0])
 
     def certified(small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None) -> Found:
         network = tasks.network(small, rest)
         if alpha is None:
             shared = bins if tasks.points is points else None
-            return network, certify_on(points, problem, network, bins=shared)
+            return Found(network, *certify_on(points, problem, network, bins=shared))
         dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
         if problem.lam > 0:
             dual_point += points.spread_in_rows(problem)
-        return network, certify_on(points, problem, network, dual_point)
+        return Found(network, *certify_on(points, problem, network, dual_point))
 
     if problem.lam == 0:
-        network, certificate = _interpolate(tasks, watch, certified)
+        found = _interpolate(tasks, watch, certified)
     else:
-        network, certificate = _penalised(problem, tasks, watch, start, certified)
-    return watch.finish(problem, network, certificate)
+        found = _penalised(problem, tasks, watch, start, certified)
+    return watch.finish(problem, found.network, found.certificate)
 
 
 def _penalised(
@@ -136,21 +143,20 @@ def _penalised(
     best: Found | None = None
     tol, try_dense = 0.5 * watch.tol, True
     for _ in range(_ATTEMPTS):
-        spline, dense = _rounds(working, tol, watch, try_dense)
-        if dense:
-            state, found = _dense(tasks.points, problem.lam, watch, certified)
-        else:
-            state, found = None, certified(spline.network(), None, working.searched)
-        best = _better(best, found)
-        if best[1].relative_gap <= watch.tol or watch.status is not None:
-            break
-        if state is None:
+        found = _rounds(working, tol, watch, try_dense, certified)
+        if found is not None:
+            best = _better(best, found)
+            if best.certificate.relative_gap <= watch.tol or watch.status is not None:
+                break
             tol *= 0.03
             continue
+        state, found = _dense(tasks.points, problem.lam, watch, certified)
+        best = _better(best, found)
+        if best.certificate.relative_gap <= watch.tol or watch.status is not None:
+            break
         # the interior point finds the knots, the corrective step the last digits
         bends = _bends(state, problem.lam)
         if np.count_nonzero(bends) > _MOST_KNOTS:
-            best = _better(best, certified(spline.network(), None))
             break
         working = WorkingSet(tasks.points, problem.lam)
         working.start_from(tasks.points.x[1:-1][bends], row_norms(state.bends[bends]))
@@ -160,12 +166,14 @@ def _penalised(
 
 
 def _better(one: Found | None, other: Found) -> Found:
-    return other if one is None or other[1].gap < one[1].gap else one
+    return other if one is None or other.certificate.gap < one.certificate.gap else one
 
 
-def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> tuple[Spline, bool]:
-    """Rounds of the working set to a relative gap of `tol`; True when the interior point should
-    go on from there."""
+def _rounds(
+    working: WorkingSet, tol: float, watch: Watch, try_dense: bool, certified: Certify
+) -> Found | None:
+    """Rounds of the working set to a relative gap of `tol`, or as far as they lead; None when the
+    interior point should take over."""
     n, n_tasks = working.points.y.shape
     # where a round on K knots (K^3) starts to cost more than the interior point (n T)
     most = min(max(int((40 * n * n_tasks) ** (1 / 3)), n // 40), _MOST_KNOTS)
@@ -177,20 +185,30 @@ def _rounds(working: WorkingSet, tol: float, watch: Watch, try_dense: bool) -> t
         fine = not working.grew
         spline = working.fit(tol)
         working.price(spline, tol)
+        proven, found = working.proven_gap, None
+        if working.gap <= tol * working.objective:
+            found = certified(spline.network(), None, working.bins)
+            proven = found.certificate.gap
+            if found.certificate.relative_gap > watch.tol:
+                working.add_hidden(found.peak)
         if best is None or working.gap < best[0]:
             if best is None or working.gap < 0.9 * best[0]:
                 progress_at = len(watch.trace)
             best = working.gap, spline
-        stop = watch.round_done(working.objective, working.proven_gap, len(spline.location))
-        if stop or working.gap <= tol * working.objective:
-            return best[1], False
+        stop = watch.round_done(working.objective, proven, len(spline.location))
+        if found is not None and (stop or not working.grew):
+            return found
+        if stop:
+            return certified(best[1].network(), None, working.bins)
         many = len(spline.location) > most
         # a dozen knots that explain next to nothing: a large share of the data will be knots
         many = many or (n <= _SMALL and len(spline.location) > 12 and working.gap > 0.99 * working.objective)
         if dense_fits and many:
-            return best[1], True
+            return None
         if (fine and not working.grew) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
-            return best[1], dense_fits and (n <= _SMALL or len(working.knots) > n // 100)
+            if dense_fits and (n <= _SMALL or len(working.knots) > n // 100):
+                return None
+            return certified(best[1].network(), None, working.bins)
 
 
 def _dense(
@@ -218,7 +236,7 @@ def _dense(
     for bends in _bends(state, lam), everywhere:
         at = np.flatnonzero(np.concatenate([[True], bends, [True]]))
         best = _better(best, certified(connect_the_dots(x[at], state.values[at]), alpha))
-        if best[1].relative_gap <= watch.tol:
+        if best.certificate.relative_gap <= watch.tol:
             break
     assert best is not None
     return state, best
@@ -278,7 +296,7 @@ def _interpolate(tasks: _Tasks, watch: Watch, certified: Certify) -> Found:
         values = np.where(seen, y, state.values)
         alpha = dual_point_of(x, keep_to_labels(x, state.p, seen))
     found = certified(_interpolant(x, values), alpha)
-    watch.round_done(found[1].primal, found[1].gap, found[0].n_neurons)
+    watch.round_done(found.certificate.primal, found.certificate.gap, found.network.n_neurons)
     return found
 
 

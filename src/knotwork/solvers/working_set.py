@@ -8,14 +8,13 @@ then shows where knots are missing and which bins must be looked into.
 
 from __future__ import annotations
 
-from copy import copy
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Bins, Index, Points
-from ..dual_norm.knots import hidden_bound, maximise, row_norms
+from ..dual_norm.knots import Maximum, hidden_bound, row_norms
 from .corrective import Reduced, correct
 from .spline import Spline
 
@@ -31,7 +30,6 @@ class WorkingSet:
         self.lam = lam
         self.points = points
         self.bins = Bins(points)
-        self.searched = copy(self.bins)
         self.knots: Index = np.zeros(0, dtype=np.intp)
         self.masses: Array = np.zeros(0)
         self.objective = float("inf")
@@ -80,13 +78,13 @@ class WorkingSet:
         add the knots whose potential is too large. `grew` says whether any were added.
 
         Bins beside knots are split where what they hide, rather than what is seen, decides the
-        gap. The other bins are looked into when nothing is left to do there.
+        gap. What the other bins hide is for the certificate to find (`add_hidden`).
         """
         cost = row_norms(spline.V)
         while True:
             bins = self.bins
             total, moment, square = bins.residual_sums(spline.on(bins))
-            p = bins.potential(total, moment)
+            p, _ = bins.potential(total, moment)
             norms = row_norms(p)
             bound = hidden_bound(norms, bins.slack(square))
             misfit = float(square.sum())
@@ -106,27 +104,20 @@ class WorkingSet:
             if not hides.any():
                 break
             self.knots = bins.refine(hides)[self.knots]
-        if self.gap <= target and self.gap < self.proven_gap:
-            norms, largest = self._look_everywhere(spline)
-            self.gap = self.proven_gap = gap_at(largest)
         self.grew = self.gap > target and self._add(norms)
 
-    def _look_everywhere(self, spline: Spline) -> tuple[Array, float]:
-        """|p| at the anchors, those of hidden knots now among them, and its exact maximum.
+    def add_hidden(self, best: Maximum) -> None:
+        """Add the knots that a certificate found inside bins; `grew` says whether there were any."""
+        self.grew = self._add(self._show(best))
 
-        Splitting happens on bins of their own, kept for the next look and for the certificate:
-        the rounds go on with few.
-        """
-        self.searched.refine_around(spline.location)
-        p, largest = maximise(self.searched, spline.on, floor=self.lam)
-        norms = row_norms(p)
-        hidden = _peaks(norms, self.lam)
+    def _show(self, best: Maximum) -> Array:
+        """Make the hidden peaks anchors; |p| there, 0 at the other anchors."""
         old = self.bins.start[self.knots]
-        self.bins.refine_around(self.searched.x[hidden])
+        self.bins.refine_around(self.points.x[best.hidden])
         self.knots = np.searchsorted(self.bins.start, old)
         shown = np.zeros(len(self.bins))
-        shown[np.searchsorted(self.bins.start, self.searched.start[hidden])] = norms[hidden]
-        return shown, largest
+        shown[np.searchsorted(self.bins.start, best.hidden)] = best.hidden_norms
+        return shown
 
     def _add(self, norms: Array) -> bool:
         peak = _peaks(norms, self.lam)
