@@ -45,7 +45,7 @@ class TraceEntry:
 class Solution:
     """A solved problem: the best network found, its certificate, and the solver's account.
 
-    The certificate is computed anew from the data, by none of the solver's numbers.
+    The certificate comes from the network and the data alone, by none of the solver's numbers.
     """
 
     problem: Problem

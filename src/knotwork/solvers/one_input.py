@@ -178,37 +178,41 @@ def _rounds(
     # where a round on K knots (K^3) starts to cost more than the interior point (n T)
     most = min(max(int((40 * n * n_tasks) ** (1 / 3)), n // 40), _MOST_KNOTS)
     dense_fits = try_dense and 16 * n * n_tasks * (n_tasks + 1) <= _DENSE_BYTES
-    dense_fits = dense_fits and _spaced(working.points.x)
+    dense_fits = dense_fits and n > 2 and _spaced(working.points.x)
     best: tuple[float, Spline] | None = None
     progress_at = len(watch.trace)
     while True:
         fine = not working.grew
         spline = working.fit(tol)
         working.price(spline, tol)
-        proven, found = working.proven_gap, None
-        if working.gap <= tol * working.objective:
+        stuck = fine and not working.grew
+        proven, found, done = working.proven_gap, None, False
+        if working.gap <= tol * working.objective or stuck:
+            # nothing is left to do beside the knots: the certificate looks everywhere
             found = certified(spline.network(), None, working.bins)
             proven = found.certificate.gap
-            if found.certificate.relative_gap > watch.tol:
+            done = found.certificate.relative_gap <= watch.tol
+            if not done:
                 working.add_hidden(found.peak)
         if best is None or working.gap < best[0]:
             if best is None or working.gap < 0.9 * best[0]:
                 progress_at = len(watch.trace)
             best = working.gap, spline
         stop = watch.round_done(working.objective, proven, len(spline.location))
-        if found is not None and (stop or not working.grew):
-            return found
-        if stop:
-            return certified(best[1].network(), None, working.bins)
+        if stop or done:
+            return found or certified(best[1].network(), None, working.bins)
         many = len(spline.location) > most
         # a dozen knots that explain next to nothing: a large share of the data will be knots
         many = many or (n <= _SMALL and len(spline.location) > 12 and working.gap > 0.99 * working.objective)
         if dense_fits and many:
             return None
-        if (fine and not working.grew) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
+        ended = found is not None and not working.grew
+        if (stuck and ended) or len(watch.trace) - progress_at > _IDLE_ROUNDS:
             if dense_fits and (n <= _SMALL or len(working.knots) > n // 100):
                 return None
-            return certified(best[1].network(), None, working.bins)
+            return found or certified(best[1].network(), None, working.bins)
+        if ended:
+            return found
 
 
 def _dense(
