@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,8 @@ class Points:
         plain = weight is None and not problem.has_gaps
         w = None if plain else _shared_if_possible(problem)
         if w is not None:
-            labelled = np.any(w > 0, axis=1)
+            # column by column: NumPy is slow over short rows
+            labelled = reduce(np.logical_or, (w > 0).T)
             if not labelled.all():
                 x, y, w = x[labelled], y[labelled], w[labelled]
             if w.shape[1] == 1 and np.all(w == 1.0):
@@ -99,8 +101,8 @@ def _shared_if_possible(problem: Problem) -> Array | Mask:
     truth values where labels are only seen or missing."""
     if problem.sample_weight is None:
         seen = ~np.isnan(problem.Y)
-        complete: Mask = np.all(seen, axis=1)
-        if np.array_equal(complete, np.any(seen, axis=1)):
+        complete: Mask = reduce(np.logical_and, seen.T)
+        if np.array_equal(complete, reduce(np.logical_or, seen.T)):
             return complete[:, None].astype(np.float64)
         return seen
     weight = problem.label_weight()
@@ -353,8 +355,9 @@ def _shared_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
 def _own_moments(x: Array, y: Array, w: Array | None) -> tuple[Array, ...]:
     assert w is not None
     weighted = np.where(w > 0, y, 0.0)
-    squares = np.einsum("cbt,cbt,cbt->ct", w, weighted, weighted, optimize=True)
+    values = weighted.copy()
     weighted *= w
+    squares = np.einsum("cbt,cbt->ct", values, weighted)
     centre = 0.5 * (x[:, :1] + x[:, -1:])
     d = x - centre
     powers = np.stack([np.ones_like(d), d, d * d], axis=1)
