@@ -18,6 +18,7 @@ ROOMS = [
     "losses",
     "network",
     "problem",
+    "points",
     "bins",
     "dual_norm",
     "certificate",

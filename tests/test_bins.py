@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from references import dense_potential, label_weights, random_data
 
 import knotwork as kw
-from knotwork.bins import Bins, Line, Points
+from knotwork.bins import Bins, Line
+from knotwork.points import Points
 
 CASES = [
     ("random", 0.0, None),

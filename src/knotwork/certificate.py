@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validate import as_float_array, read_only
-from .bins import Bins, Line, Points
+from .bins import Bins, Line
 from .dual_norm import Rigour
 from .dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
 from .network import ReLUNetwork
+from .points import Points
 from .problem import Problem
 
 Array = NDArray[np.float64]

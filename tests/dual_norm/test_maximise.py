@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from references import dense_potential, label_weights, random_data
 
 import knotwork as kw
-from knotwork.bins import Bins, Line, Points
+from knotwork.bins import Bins, Line
 from knotwork.dual_norm.knots import maximise
+from knotwork.points import Points
 
 CASES = [("random", 0.0, None), ("random", 0.3, None), ("regular", 0.0, "rows"), ("repeated", 0.3, "labels")]
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from knotwork.bins import Bins, Points
+from knotwork.bins import Bins
 from knotwork.penalty import Penalty
+from knotwork.points import Points
 from knotwork.solvers.spline import Spline, connect_the_dots
 
 

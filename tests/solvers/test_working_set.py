@@ -5,7 +5,7 @@ import pytest
 from references import conic_dictionary_optimum, dense_loss, random_data
 
 import knotwork as kw
-from knotwork.bins import Points
+from knotwork.points import Points
 from knotwork.solvers.working_set import WorkingSet
 
 

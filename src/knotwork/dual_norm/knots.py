@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._validate import as_float_array
-from ..bins import Affine, Bins, Index, Line, Points
+from ..bins import Affine, Bins, Line
+from ..points import Index, Points
 from . import DualNorm, Rigour
 
 Array = NDArray[np.float64]

@@ -8,10 +8,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bins import Bins, Points
+from ..bins import Bins
 from ..certificate import Certificate, certify_on
 from ..dual_norm.knots import Maximum, dual_point_of, keep_to_labels, row_norms, slope_changes
 from ..network import ReLUNetwork
+from ..points import Points
 from ..problem import INTERPOLATION_TOLERANCE, Problem
 from ..solution import Solution
 from .interior_point import Iterate, interior_point

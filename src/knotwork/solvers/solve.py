@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ..bins import Bins, Points
+from ..bins import Bins
 from ..certificate import require_supported
 from ..dual_norm.knots import maximise
 from ..network import ReLUNetwork
+from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status
 from .one_input import solve_one_input

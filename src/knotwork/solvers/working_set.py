@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bins import Bins, Index, Points
+from ..bins import Bins
 from ..dual_norm.knots import Maximum, hidden_bound, row_norms
+from ..points import Index, Points
 from .corrective import Reduced, correct
 from .spline import Spline
 
