@@ -113,7 +113,7 @@ def against_conic(seeds: int, quick: bool) -> Iterator[Row]:
     n, n_tasks = 10_000, 10
     for spacing, factor in ((s, f) for s in ("random", "regular") for f in LAM_FACTORS):
         ours, gaps, duals, conic, banded = [], [], [], [], []
-        for seed in range(seeds if spacing == "random" else 1):
+        for seed in range(seeds):
             X, Y = shared_kinks(n, n_tasks, seed, spacing)
             lam = lam_of(factor, n)
             seconds, _, solution = solve_timed(X, Y, lam, 3)
