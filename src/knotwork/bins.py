@@ -127,25 +127,35 @@ class Bins:
                 return
             self.refine(split)
 
-    def residual_sums(self, line: Line | None, shift: Affine | None = None) -> tuple[Array, Array, Array]:
-        """Of alpha = w (y - line - shift): its sum (m, T), its first moment about `mean_x` (m, T),
+    def residual_sums(self, *curves: Line | Affine) -> tuple[Array, Array, Array]:
+        """Of alpha = w (y - the curves): its sum (m, T), its first moment about `mean_x` (m, T),
         and sum alpha^2 / w (m, P), bin by bin.
 
-        The shift is taken from the residual, not added to the line: residuals may be many orders
-        smaller than labels.
+        The curves are taken off one by one: residuals, and corrections to them, may be many
+        orders smaller than labels.
         """
         error, moment, square = self.mean_y, self.sxy, self.syy
-        if line is not None:
-            error = error - line.value - line.slope * (self.mean_x - self.x[:, None])
-            moment = self.sxy - line.slope * self.sxx
-            square = square - self._product(line.slope, self.sxy + moment)
-        if shift is not None:
-            error = error - shift.at(self.mean_x)
-            less = moment - shift.slope * self.sxx
-            square = square - self._product(np.broadcast_to(shift.slope, less.shape), moment + less)
+        for curve in curves:
+            if isinstance(curve, Line):
+                error = error - curve.value - curve.slope * (self.mean_x - self.x[:, None])
+            else:
+                error = error - curve.at(self.mean_x)
+            less = moment - curve.slope * self.sxx
+            square = square - self._product(np.broadcast_to(curve.slope, less.shape), moment + less)
             moment = less
         total = self.weight * error
         return total, moment, np.maximum(square, 0.0) + self._product(total, error)
+
+    def energy(self, *curves: Line | Affine) -> float:
+        """sum w f^2 over the data, f the sum of the curves."""
+        value, slope = np.zeros_like(self.mean_y), np.zeros_like(self.mean_y)
+        for curve in curves:
+            if isinstance(curve, Line):
+                value += curve.value + curve.slope * (self.mean_x - self.x[:, None])
+            else:
+                value += curve.at(self.mean_x)
+            slope += curve.slope
+        return float(np.sum(self.weight * value * value + self.sxx * slope * slope))
 
     def _product(self, a: Array, b: Array) -> Array:
         """a b, (m, P): summed over the tasks that share their weights."""
@@ -183,6 +193,44 @@ class Bins:
         for p is linear but for bends alpha_i at the data; Cauchy-Schwarz bounds the sum."""
         spread = np.sqrt(np.sum(self.weight * square, axis=1))
         return np.where(self.size > 1, 0.25 * (self.next_x - self.x) * spread, 0.0)
+
+
+def feature_factor(bins: Bins, knots: Index) -> Array:
+    """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels.
+
+    The data between two knots enter a piecewise-linear fit by their weight, mean and spread alone:
+    as two rows, one for the mean and one for the slope. No Gram matrix is formed, so no
+    condition number is squared.
+    """
+    start = np.concatenate([[0], knots]).astype(np.intp)
+    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(bins))))
+    weight = np.add.reduceat(bins.weight, start, axis=0)
+    safe = np.where(weight > 0, weight, 1.0)
+    offset = bins.mean_x - bins.x[0]
+    mean_x = np.add.reduceat(bins.weight * offset, start, axis=0) / safe
+    mean_y = np.add.reduceat(bins.weight * bins.mean_y, start, axis=0) / safe
+    d = offset - mean_x[which]
+    pull = bins.weight * d
+    sxx = np.add.reduceat(bins.sxx + pull * d, start, axis=0)
+    sxy = np.add.reduceat(bins.sxy + pull * (bins.mean_y - mean_y[which]), start, axis=0)
+
+    n_knots, n_patterns = len(knots), weight.shape[1]
+    root_weight, root_sxx = np.sqrt(weight.T), np.sqrt(sxx.T)
+    place = bins.x[knots] - bins.x[0]
+    rows = np.zeros((n_patterns, 2, n_knots + 1, n_knots + 2 + mean_y.shape[1] // n_patterns))
+    mean_rows, slope_rows = rows[:, 0], rows[:, 1]
+    mean_rows[:, :, 0] = root_weight
+    mean_rows[:, :, 1] = root_weight * mean_x.T
+    slope_rows[:, :, 1] = root_sxx
+    mean_rows[:, :, 2 : n_knots + 2] = root_weight[:, :, None] * np.maximum(mean_x.T[:, :, None] - place, 0.0)
+    slope_rows[:, :, 2 : n_knots + 2] = root_sxx[:, :, None] * np.tri(n_knots + 1, n_knots, -1)
+    labels_y = mean_y[None] if n_patterns == 1 else mean_y.T[:, :, None]
+    labels_xy = sxy[None] if n_patterns == 1 else sxy.T[:, :, None]
+    mean_rows[:, :, n_knots + 2 :] = root_weight[:, :, None] * labels_y
+    safe_root = np.where(root_sxx > 0, root_sxx, 1.0)
+    slope_rows[:, :, n_knots + 2 :] = labels_xy / safe_root[:, :, None]
+    flat = rows.reshape(n_patterns, 2 * (n_knots + 1), -1)
+    return np.asarray(np.linalg.qr(flat, mode="r"))[:, : n_knots + 2]
 
 
 def _append_each(many: Array, one: Array) -> Array:

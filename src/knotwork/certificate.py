@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._validate import as_float_array, read_only
-from .bins import Bins, Line
+from .bins import Affine, Bins, Line, feature_factor
 from .dual_norm import Rigour
 from .dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
 from .network import ReLUNetwork
@@ -20,6 +20,8 @@ from .problem import Problem
 
 Array = NDArray[np.float64]
 _ROUNDING = 1e-13
+_POLISH = 3
+_MOST_KNOTS = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +109,16 @@ def certify_on(
     network: ReLUNetwork,
     dual_point: Array | None = None,
     bins: Bins | None = None,
+    polish: bool = True,
 ) -> tuple[Certificate, Maximum]:
     """`certify` for one who has sorted the data of `problem` to `points` and binned them before;
-    and where the dual point is largest."""
+    and where the dual point is largest. `polish` corrects the residual for rounding."""
     if dual_point is not None:
         return _certify_with(points, problem, network, dual_point)
     if problem.lam == 0:
         return _certify_with(points, problem, network, _interpolation_dual(points, problem, network))
-    return _certify_residual(points, Bins(points) if bins is None else copy(bins), problem, network)
+    bins = Bins(points) if bins is None else copy(bins)
+    return _certify_residual(points, bins, problem, network, polish)
 
 
 def _line(network: ReLUNetwork, bins: Bins) -> Line:
@@ -126,41 +130,55 @@ def _line(network: ReLUNetwork, bins: Bins) -> Line:
 
 
 def _certify_residual(
-    points: Points, bins: Bins, problem: Problem, network: ReLUNetwork
+    points: Points, bins: Bins, problem: Problem, network: ReLUNetwork, polish: bool
 ) -> tuple[Certificate, Maximum]:
     lam = problem.lam
     location, jump = network.knots
     bins.refine_around(location)
-
     line = _line(network, bins)
-    # the dual point must be orthogonal to the free parts: take the best line off the residual
-    shift = bins.affine_part(*bins.residual_sums(line)[:2])
-    peak = maximise(bins, line, shift, floor=lam)
-    square = float(bins.residual_sums(line, shift)[2].sum())
-    shift_square = float(shift.square.sum())
-    response = _interpolate(bins, peak.p, location)
-    norms = np.sqrt(np.sum(jump * jump, axis=1))
-    cost = network.cost(problem.penalty)
-    fit = float(np.sum(jump * response))
-
+    norms, cost = row_norms(jump), network.cost(problem.penalty)
     labels, free_objective = _label_sums(bins)
-    scale = lam / peak.largest if peak.largest > 0 else np.inf
-    if square > _ROUNDING**2 * labels:
-        scale = min(scale, max((fit + square) / square, 0.0))
-    else:
-        # what is left of such residuals is rounding: it must not be blown up into a bound
-        scale = min(scale, 1.0)
-    terms = lam * norms - scale * np.sum(jump * response, axis=1)
-    gap = (
-        lam * max(cost - float(norms.sum()), 0.0)
-        + float(np.maximum(terms, 0.0).sum())
-        + 0.5 * (1.0 - scale) ** 2 * square
-        + 0.5 * shift_square
-    )
-    primal = points.scatter + 0.5 * (square + shift_square) + lam * cost
+    primal = points.scatter + 0.5 * float(bins.residual_sums(line)[2].sum()) + lam * cost
+    merged = lam * max(cost - float(norms.sum()), 0.0)
+
+    def at(correction: Array) -> tuple[float, Array, Affine, float, Maximum]:
+        """The gap at the dual point w (y - f - correction - its best line), `correction` (K, T)
+        being jumps at the knots: gap, |p| at the knots, that line, the scale, the maximum."""
+        small = (_hinges(location, correction, bins),) if correction.any() else ()
+        # the dual point must be orthogonal to the free parts: take the best line off the residual
+        shift = bins.affine_part(*bins.residual_sums(line, *small)[:2])
+        peak = maximise(bins, line, *small, shift, floor=lam)
+        square = float(bins.residual_sums(line, *small, shift)[2].sum())
+        response = _interpolate(bins, peak.p, location)
+        fit, cross = float(np.sum(jump * response)), float(np.sum(correction * response))
+        scale = lam / peak.largest if peak.largest > 0 else np.inf
+        if square > _ROUNDING**2 * labels:
+            scale = min(scale, max((fit + cross + square) / square, 0.0))
+        else:
+            # what is left of such residuals is rounding: it must not be blown up into a bound
+            scale = min(scale, 1.0)
+        terms = lam * norms - scale * np.sum(jump * response, axis=1)
+        rest = (1.0 - scale) ** 2 * square + 2.0 * (1.0 - scale) * cross + bins.energy(*small, shift)
+        gap = merged + float(np.maximum(terms, 0.0).sum()) + 0.5 * max(rest, 0.0)
+        return gap, response, shift, scale, peak
+
+    correction = np.zeros_like(jump)
+    gap, response, shift, scale, peak = at(correction)
+    for _ in range(_POLISH if polish else 0):
+        step = _dual_correction(bins, location, response - lam * jump / norms[:, None], lam)
+        if step is None:
+            break
+        trial = at(correction + step)
+        if not trial[0] < gap:
+            break
+        correction = correction + step
+        gap, response, shift, scale, peak = trial
 
     def make_dual_point() -> Array:
         residual = problem.Y - network.predict(problem.X) - shift.at(problem.X)
+        if correction.any():
+            ones = np.ones((len(location), 1))
+            residual -= ReLUNetwork(ones, -location, correction).predict(problem.X)
         weight = problem.label_weight()
         alpha = _orthogonal(problem.X[:, 0], np.where(weight > 0, scale * weight * residual, 0.0), weight)
         # the spread of labels at equal inputs bends nothing, so it need not be scaled
@@ -168,6 +186,37 @@ def _certify_residual(
 
     floor = _no_gap(labels, points.scatter + free_objective)
     return _assemble(primal, primal - gap, gap, floor, _worst(bins, peak), make_dual_point), peak
+
+
+def _hinges(location: Array, jump: Array, bins: Bins) -> Line:
+    """sum_k jump_k (x - location_k)_+ on bins that have no knot strictly inside."""
+    right = bins.x[:, None] - location
+    return Line(np.maximum(right, 0.0) @ jump, (right >= 0.0).astype(np.float64) @ jump)
+
+
+def _dual_correction(bins: Bins, location: Array, excess: Array, lam: float) -> Array | None:
+    """The jumps at the knots whose taking off the residual brings p to lam V / |V| there.
+
+    Near the optimum the network's own rounding, not its distance, keeps its residual from being
+    feasible: the correction is too small to be added to its weights, but not to the residual.
+    None where the network is far from the optimum or its knots are not at data points. Any
+    correction makes a valid dual point; the caller keeps the one that proves more.
+    """
+    at = np.minimum(np.searchsorted(bins.x, location), len(bins) - 1)
+    inner = np.all((at > 0) & (at < len(bins) - 1)) and np.array_equal(bins.x[at], location)
+    near = len(location) > 0 and float(row_norms(excess).max(initial=0.0)) <= lam
+    if not (inner and near and len(location) <= _MOST_KNOTS):
+        return None
+    R = feature_factor(bins, at)[:, 2:, 2 : len(at) + 2]
+    if len(R) == 1:
+        try:
+            return np.asarray(np.linalg.solve(R[0], np.linalg.solve(R[0].T, excess)))
+        except np.linalg.LinAlgError:
+            return None
+    # a task may have no label between two knots: least norm settles what its labels leave open
+    inverse = np.linalg.pinv(R, rcond=1e-11)
+    step = inverse @ (inverse.transpose(0, 2, 1) @ excess.T[:, :, None])
+    return np.asarray(step[:, :, 0].T)
 
 
 def _certify_with(
@@ -236,7 +285,7 @@ def _assemble(
 
 def _label_sums(bins: Bins) -> tuple[float, float]:
     """sum w y^2, and the objective of the fit without neurons but for the labels' scatter."""
-    total, moment, square = bins.residual_sums(None)
+    total, moment, square = bins.residual_sums()
     labels = float(square.sum())
     explained = float(bins.affine_part(total, moment).square.sum())
     return labels, 0.5 * max(labels - explained, 0.0)

@@ -47,16 +47,14 @@ class Maximum:
     hidden_norms: Array
 
 
-def maximise(
-    bins: Bins, line: Line | None = None, shift: Affine | None = None, floor: float = 0.0
-) -> Maximum:
-    """The potential p of alpha = w (y - line - shift), and the exact maximum of |p|.
+def maximise(bins: Bins, *curves: Line | Affine, floor: float = 0.0) -> Maximum:
+    """The potential p of alpha = w (y - the curves), and the exact maximum of |p|.
 
     Branch and bound: only bins that may hide a value above both `floor` and the best one are
     looked into, so that below `floor` the number returned is an upper bound, not the maximum.
     `bins` stay as they are.
     """
-    total, moment, square = bins.residual_sums(line, shift)
+    total, moment, square = bins.residual_sums(*curves)
     p, later = bins.potential(total, moment)
     norms = row_norms(p)
     best = float(norms.max(initial=0.0))
@@ -65,9 +63,9 @@ def maximise(
     root = np.arange(len(bins))
     found: list[tuple[Index, Index, Array]] = []
     largest = 0.0
-    queue = [(bins, line, bound, next_p, later, root)]
+    queue = [(bins, curves, bound, next_p, later, root)]
     while queue:
-        bins, line, bound, next_p, later, root = queue.pop()
+        bins, curves, bound, next_p, later, root = queue.pop()
         # rounding of p itself is of this size; below it a split settles nothing
         hides = (bins.size > 1) & (bound > max(floor, best * (1.0 + _ROUNDING)))
         largest = max(largest, float(bound[~hides].max(initial=0.0)))
@@ -76,11 +74,8 @@ def maximise(
         for parents, part in bins.children(np.flatnonzero(hides)):
             groups = (len(parents), -1, p.shape[1])
             of = np.repeat(parents, len(part) // len(parents))
-            part_line = None
-            if line is not None:
-                slope = line.slope[of]
-                part_line = Line(line.value[of] + slope * (part.x - bins.x[of])[:, None], slope)
-            total, moment, square = part.residual_sums(part_line, shift)
+            inside = tuple(_carry(curve, bins, part, of) for curve in curves)
+            total, moment, square = part.residual_sums(*inside)
             after = np.zeros_like(total).reshape(groups)
             after[:, :-1] = np.cumsum(total.reshape(groups)[:, :0:-1], axis=1)[:, ::-1]
             after = (after + later[parents][:, None]).reshape(total.shape)
@@ -91,8 +86,16 @@ def maximise(
             part_bound = np.maximum(norms, row_norms(following.reshape(total.shape))) + part.slack(square)
             best = max(best, float(norms.max()))
             found.append((root[of], part.start, norms))
-            queue.append((part, part_line, part_bound, following.reshape(total.shape), after, root[of]))
+            queue.append((part, inside, part_bound, following.reshape(total.shape), after, root[of]))
     return Maximum(p, max(largest, best), *_best_of_each(found, floor))
+
+
+def _carry(curve: Line | Affine, bins: Bins, part: Bins, of: Index) -> Line | Affine:
+    """A curve on `bins` as one on their children `part`, child i being of bin of[i]."""
+    if isinstance(curve, Affine):
+        return curve
+    slope = curve.slope[of]
+    return Line(curve.value[of] + slope * (part.x - bins.x[of])[:, None], slope)
 
 
 def _best_of_each(found: list[tuple[Index, Index, Array]], floor: float) -> tuple[Index, Array]:

@@ -34,7 +34,9 @@ class Found(NamedTuple):
 class Certify(Protocol):
     """A network of the tasks solved, made one of all tasks and certified; `bins` may be shared."""
 
-    def __call__(self, small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None) -> Found: ...
+    def __call__(
+        self, small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None, polish: bool = True
+    ) -> Found: ...
 
 
 _DENSE_BYTES = 4 << 30
@@ -113,11 +115,13 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
             watch.round_done(0.0, 0.0, 0)
             return watch.finish(problem, free, certify_on(points, problem, free)[0])
 
-    def certified(small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None) -> Found:
+    def certified(
+        small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None, polish: bool = True
+    ) -> Found:
         network = tasks.network(small, rest)
         if alpha is None:
             shared = bins if tasks.points is points else None
-            return Found(network, *certify_on(points, problem, network, bins=shared))
+            return Found(network, *certify_on(points, problem, network, bins=shared, polish=polish))
         dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
         if problem.lam > 0:
             dual_point += points.spread_in_rows(problem)
@@ -190,7 +194,7 @@ def _rounds(
         proven, found, done = working.proven_gap, None, False
         if working.gap <= tol * working.objective or stuck:
             # nothing is left to do beside the knots: the certificate looks everywhere
-            found = certified(spline.network(), None, working.bins)
+            found = certified(spline.network(), None, working.bins, polish=stuck)
             proven = found.certificate.gap
             done = found.certificate.relative_gap <= watch.tol
             if not done:

@@ -71,8 +71,8 @@ def lam_max(problem: Problem) -> float:
     if len(points.x) <= 2:
         return 0.0
     bins = Bins(points)
-    total, moment, square = bins.residual_sums(None)
-    largest = maximise(bins, shift=bins.affine_part(total, moment)).largest
+    total, moment, square = bins.residual_sums()
+    largest = maximise(bins, bins.affine_part(total, moment)).largest
     # what rounding leaves of affine data is no bend
     size = np.sqrt(float(square.sum()) * float(bins.weight.sum()))
     noise = 64.0 * np.finfo(float).eps * size * float(points.x[-1] - points.x[0])

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bins import Bins
+from ..bins import Bins, feature_factor
 from ..dual_norm.knots import Maximum, hidden_bound, row_norms
 from ..points import Index, Points
 from .corrective import Reduced, correct
@@ -57,7 +57,7 @@ class WorkingSet:
         """Solve for the present knots, finely enough for a relative gap of `tol` in the end;
         those of zero mass leave the set."""
         bins, n_knots = self.bins, len(self.knots)
-        table = _reduced_table(bins, self.knots)
+        table = feature_factor(bins, self.knots)
         R, C = table[:, :, : n_knots + 2], table[:, :, n_knots + 2 :]
         if n_knots:
             reduced = Reduced(R[:, 2:, 2:], C[:, 2:])
@@ -148,41 +148,3 @@ def _peaks(norms: Array, lam: float) -> NDArray[np.bool_]:
     peak = (norms > lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
     peak[0] = peak[-1] = False
     return peak
-
-
-def _reduced_table(bins: Bins, knots: Index) -> Array:
-    """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels.
-
-    The data between two knots enter a piecewise-linear fit by their weight, mean and spread alone:
-    as two rows, one for the mean and one for the slope. No Gram matrix is formed, so no
-    condition number is squared.
-    """
-    start = np.concatenate([[0], knots]).astype(np.intp)
-    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(bins))))
-    weight = np.add.reduceat(bins.weight, start, axis=0)
-    safe = np.where(weight > 0, weight, 1.0)
-    offset = bins.mean_x - bins.x[0]
-    mean_x = np.add.reduceat(bins.weight * offset, start, axis=0) / safe
-    mean_y = np.add.reduceat(bins.weight * bins.mean_y, start, axis=0) / safe
-    d = offset - mean_x[which]
-    pull = bins.weight * d
-    sxx = np.add.reduceat(bins.sxx + pull * d, start, axis=0)
-    sxy = np.add.reduceat(bins.sxy + pull * (bins.mean_y - mean_y[which]), start, axis=0)
-
-    n_knots, n_patterns = len(knots), weight.shape[1]
-    root_weight, root_sxx = np.sqrt(weight.T), np.sqrt(sxx.T)
-    place = bins.x[knots] - bins.x[0]
-    rows = np.zeros((n_patterns, 2, n_knots + 1, n_knots + 2 + mean_y.shape[1] // n_patterns))
-    mean_rows, slope_rows = rows[:, 0], rows[:, 1]
-    mean_rows[:, :, 0] = root_weight
-    mean_rows[:, :, 1] = root_weight * mean_x.T
-    slope_rows[:, :, 1] = root_sxx
-    mean_rows[:, :, 2 : n_knots + 2] = root_weight[:, :, None] * np.maximum(mean_x.T[:, :, None] - place, 0.0)
-    slope_rows[:, :, 2 : n_knots + 2] = root_sxx[:, :, None] * np.tri(n_knots + 1, n_knots, -1)
-    labels_y = mean_y[None] if n_patterns == 1 else mean_y.T[:, :, None]
-    labels_xy = sxy[None] if n_patterns == 1 else sxy.T[:, :, None]
-    mean_rows[:, :, n_knots + 2 :] = root_weight[:, :, None] * labels_y
-    safe_root = np.where(root_sxx > 0, root_sxx, 1.0)
-    slope_rows[:, :, n_knots + 2 :] = labels_xy / safe_root[:, :, None]
-    flat = rows.reshape(n_patterns, 2 * (n_knots + 1), -1)
-    return np.asarray(np.linalg.qr(flat, mode="r"))[:, : n_knots + 2]
