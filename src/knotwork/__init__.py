@@ -32,7 +32,7 @@ _EXPORTS = {
     "solve_n_knots": "solvers.solve",
 }
 
-__all__ = ["__version__", *_EXPORTS]
+__all__ = ["__version__", *_EXPORTS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from .certificate import Certificate as Certificate

@@ -116,7 +116,7 @@ def certify_on(
     if dual_point is not None:
         return _certify_with(points, problem, network, dual_point)
     if problem.lam == 0:
-        return _certify_with(points, problem, network, _interpolation_dual(points, problem, network))
+        return certify_interpolation(points, problem, network, _bend_directions(points, network))
     bins = Bins(points) if bins is None else copy(bins)
     return _certify_residual(points, bins, problem, network, polish)
 
@@ -325,13 +325,45 @@ def _weighted_line(x: Array, alpha: Array, weight: Array) -> Array:
     return alpha.sum(axis=0) / total + slope * d
 
 
-def _interpolation_dual(points: Points, problem: Problem, network: ReLUNetwork) -> Array:
-    """A dual point at lam = 0: p = u / |u| at the bends u of the interpolant."""
-    fitted = network.predict(points.x)
+def certify_interpolation(
+    points: Points, problem: Problem, network: ReLUNetwork, p: Array
+) -> tuple[Certificate, Maximum]:
+    """The certificate at lam = 0 from a potential p (n - 2, T) at the inner points.
+
+    Its dual point D'p is made 0 where labels are missing, so <D'p, y> = <p, D y> whatever is put
+    there; no sum runs over the steep slopes between close inputs.
+    """
     seen = points.weights() > 0
-    values = np.where(seen, points.y, fitted)
-    bends = slope_changes(points.x, values)
-    size = np.linalg.norm(bends, axis=1, keepdims=True)
-    p = np.divide(bends, size, out=np.zeros_like(bends), where=size > 0)
-    alpha = dual_point_of(points.x, keep_to_labels(points.x, p, seen))
-    return points.to_rows(alpha, problem)
+    values = np.where(seen, points.y, network.predict(points.x))
+    p = keep_to_labels(points.x, p, seen)
+    norms = np.zeros(len(points.x))
+    norms[1:-1] = row_norms(p)
+    largest = float(norms.max(initial=0.0))
+    linear = float(np.sum(p * slope_changes(points.x, values)))
+    scale = 1.0 / largest if largest > 0 and linear > 0 else 0.0
+    primal = problem.objective(network)
+    dual = min(scale * linear, primal)
+
+    def make_dual_point() -> Array:
+        return points.to_rows(scale * dual_point_of(points.x, p), problem)
+
+    # what rounding makes of labels on a line is no cost
+    h = np.diff(points.x)
+    steep = float((1.0 / h).sum()) if len(h) else 0.0
+    floor = 4.0 * np.finfo(float).eps * problem.label_scale * steep
+    worst = float(points.x[np.argmax(norms)]) if largest > 0 else None
+    certificate = _assemble(primal, dual, primal - dual, floor, worst, make_dual_point)
+    error = values - network.predict(points.x)
+    slack = float(np.sum(scale * p * slope_changes(points.x, error)))
+    padded = np.zeros_like(values)
+    padded[1:-1] = p
+    nowhere = np.zeros(0, dtype=np.intp)
+    return replace(certificate, slack=slack), Maximum(padded, largest, nowhere, np.zeros(0))
+
+
+def _bend_directions(points: Points, network: ReLUNetwork) -> Array:
+    """p = u / |u| at the bends u of the interpolant of the labels, gaps filled by the network."""
+    seen = points.weights() > 0
+    bends = slope_changes(points.x, np.where(seen, points.y, network.predict(points.x)))
+    size = row_norms(bends)[:, None]
+    return np.divide(bends, size, out=np.zeros_like(bends), where=size > 0)

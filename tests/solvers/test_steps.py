@@ -41,3 +41,18 @@ def test_the_corrected_dual_point_is_what_it_claims(n_tasks, gaps):
     value = dense_dual_value(problem.Y, alpha, lam)
     assert value == pytest.approx(certificate.dual, rel=1e-10)
     assert certificate.dual <= certificate.primal
+
+
+@pytest.mark.parametrize("kind", ["uniform", "exponential"])
+def test_connect_the_dots_is_exact_among_very_close_inputs(kind):
+    # slopes up to 1e9 and more: their rounding must not be carried along the curve
+    rng = np.random.default_rng(0)
+    n = 20_000
+    x = np.sort(rng.uniform(0, 1, n)) if kind == "uniform" else np.exp(np.sort(rng.uniform(-9, 9, n)))
+    labels = rng.standard_normal((n, 2))
+    solution = kw.solve(kw.Problem(x, labels, 0.0))
+    bends = np.diff(np.diff(labels, axis=0) / np.diff(x)[:, None], axis=0)
+    assert solution.status is kw.Status.OPTIMAL
+    assert solution.problem.misfit(solution.network) <= 1e-9 * np.abs(labels).max()
+    assert solution.certificate.primal == pytest.approx(np.linalg.norm(bends, axis=1).sum(), rel=1e-11)
+    assert solution.certificate.dual == pytest.approx(solution.certificate.primal, rel=1e-11)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Bins
-from ..certificate import Certificate, certify_on
+from ..certificate import Certificate, certify_interpolation, certify_on
 from ..dual_norm.knots import Maximum, dual_point_of, keep_to_labels, row_norms, slope_changes
 from ..network import ReLUNetwork
 from ..points import Points
@@ -122,13 +122,11 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
         if alpha is None:
             shared = bins if tasks.points is points else None
             return Found(network, *certify_on(points, problem, network, bins=shared, polish=polish))
-        dual_point = points.to_rows(tasks.all_tasks(alpha), problem)
-        if problem.lam > 0:
-            dual_point += points.spread_in_rows(problem)
+        dual_point = points.to_rows(tasks.all_tasks(alpha), problem) + points.spread_in_rows(problem)
         return Found(network, *certify_on(points, problem, network, dual_point))
 
     if problem.lam == 0:
-        found = _interpolate(tasks, watch, certified)
+        found = _interpolate(problem, points, tasks, rest, watch)
     else:
         found = _penalised(problem, tasks, watch, start, certified)
     return watch.finish(problem, found.network, found.certificate)
@@ -287,11 +285,14 @@ def _spaced(x: Array) -> bool:
     return len(x) < 2 or float(np.diff(x).min()) > _CLOSEST * float(x[-1] - x[0])
 
 
-def _interpolate(tasks: _Tasks, watch: Watch, certified: Certify) -> Found:
+def _interpolate(
+    problem: Problem, points: Points, tasks: _Tasks, rest: ReLUNetwork | None, watch: Watch
+) -> Found:
     """Connect the dots (A, section 3); where labels are missing, a convex problem fills them in."""
     x, y = tasks.points.x, tasks.points.y
     if tasks.points.w is None or tasks.points.w.shape[1] == 1 or len(x) < 3:
-        values, alpha = y, None
+        network = tasks.network(_interpolant(x, y), rest)
+        found = Found(network, *certify_on(points, problem, network))
     else:
         seen = tasks.points.w > 0
 
@@ -302,9 +303,9 @@ def _interpolate(tasks: _Tasks, watch: Watch, certified: Certify) -> Found:
             return stop or (gap <= 0.1 * watch.tol * cost and state.settled)
 
         state = interior_point(x, y, np.where(seen, np.inf, 0.0), 1.0, step_done)
-        values = np.where(seen, y, state.values)
-        alpha = dual_point_of(x, keep_to_labels(x, state.p, seen))
-    found = certified(_interpolant(x, values), alpha)
+        network = tasks.network(_interpolant(x, np.where(seen, y, state.values)), rest)
+        p = tasks.all_tasks(state.p)
+        found = Found(network, *certify_interpolation(points, problem, network, p))
     watch.round_done(found.certificate.primal, found.certificate.gap, found.network.n_neurons)
     return found
 

@@ -12,7 +12,6 @@ from ..dual_norm.knots import slope_changes
 from ..network import ReLUNetwork
 
 Array = NDArray[np.float64]
-_CORRECTIONS = 2
 _MISSED = 1e-11
 
 
@@ -54,22 +53,33 @@ def connect_the_dots(x: Array, values: Array) -> ReLUNetwork:
     inputs are never summed across it.
     """
     widest = int(np.argmax(np.diff(x)))
-    knots = x[1:-1]
     facing = np.where(np.arange(1, len(x) - 1) <= widest, -1.0, 1.0)
-    origin, step = x[widest], x[widest + 1] - x[widest]
+    slope = (values[widest + 1] - values[widest]) / (x[widest + 1] - x[widest])
+    value = values[widest] - x[widest] * slope
 
-    def network(V: Array, value: Array, slope: Array) -> ReLUNetwork:
-        return ReLUNetwork(facing[:, None], 0.0 - facing * knots, V, slope[None, :], value - origin * slope)
+    def network(V: Array) -> ReLUNetwork:
+        return ReLUNetwork(facing[:, None], 0.0 - facing * x[1:-1], V, slope[None, :], value)
 
-    V, value = slope_changes(x, values), values[widest]
-    slope = (values[widest + 1] - value) / step
-    for _ in range(_CORRECTIONS):
-        # bends among close inputs leave rounding errors that grow outwards; a pass removes most,
-        # and costs a little, so none is made for less than what counts as interpolation
-        error = values - network(V, value, slope).predict(x)
-        if np.abs(error).max() <= _MISSED * np.abs(values).max():
-            break
-        V = V + slope_changes(x, error)
-        value = value + error[widest]
-        slope = slope + (error[widest + 1] - error[widest]) / step
-    return network(V, value, slope)
+    plain = network(slope_changes(x, values))
+    if np.abs(values - plain.predict(x)).max() <= _MISSED * np.abs(values).max():
+        return plain
+    V = np.empty((len(x) - 2, values.shape[1]))
+    V[widest:] = _fed_back(x[widest + 1 :], values[widest + 1 :], slope)
+    V[:widest] = _fed_back(-x[widest::-1], values[widest::-1], -slope)[::-1]
+    return network(V)
+
+
+def _fed_back(x: Array, values: Array, slope: Array) -> Array:
+    """Jumps (n - 2, T) at x_1 .. x_{n-2} (n - 1 at x_0 .. where the line of `slope` ends at x_0).
+
+    A jump of 1e10 is rounded by 1e-6, and so is every later slope: each jump here aims at the
+    next value from where the rounded sums, in the order in which `predict` takes them, have led.
+    """
+    jumps = np.zeros((max(len(x) - 1, 0), values.shape[1]))
+    bent, risen = np.zeros_like(slope), np.zeros_like(slope)
+    for k in range(len(jumps)):
+        step = x[k + 1] - x[k]
+        jumps[k] = (values[k + 1] - (values[0] + risen)) / step - slope - bent
+        bent = bent + jumps[k]
+        risen = risen + (slope + bent) * step
+    return jumps
