@@ -70,7 +70,8 @@ def connect_the_dots(x: Array, values: Array) -> ReLUNetwork:
 
 
 def _fed_back(x: Array, values: Array, slope: Array) -> Array:
-    """Jumps (n - 2, T) at x_1 .. x_{n-2} (n - 1 at x_0 .. where the line of `slope` ends at x_0).
+    """Jumps of slope (n - 1, T) at x_0 .. x_{n-2} that lead a line of `slope`, arriving at
+    (x_0, values_0), through the other values.
 
     A jump of 1e10 is rounded by 1e-6, and so is every later slope: each jump here aims at the
     next value from where the rounded sums, in the order in which `predict` takes them, have led.
