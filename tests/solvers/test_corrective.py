@@ -66,3 +66,12 @@ def test_lam_far_below_rounding_fits_the_labels():
     reduced = random_reduced(rng, 4, 2, 1)
     _, V = correct(reduced, 1e-30, np.ones(4), 0.0)
     np.testing.assert_allclose(reduced.R[0] @ V, reduced.C[0], atol=1e-6)
+
+
+def test_out_of_time_returns_masses_that_are_valid_and_no_worse():
+    rng = np.random.default_rng(3)
+    reduced = random_reduced(rng, 6, 2, 1)
+    start = np.ones(6)
+    eta, V = correct(reduced, 0.1, start, 0.0, out_of_time=lambda: True)
+    assert np.array_equal(eta, start)
+    np.testing.assert_allclose(V, start[:, None] * responses(reduced, V) / 0.1, atol=1e-10)

@@ -7,6 +7,7 @@ convex, one variable per neuron however many tasks and data there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,16 @@ class _State:
     norms: Array
 
 
-def correct(reduced: Reduced, lam: float, eta: Array, tol: float, loose: float = 0.0) -> tuple[Array, Array]:
+def correct(
+    reduced: Reduced,
+    lam: float,
+    eta: Array,
+    tol: float,
+    loose: float = 0.0,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> tuple[Array, Array]:
     """Masses (K,) and output weights V (K, T) to a duality gap of at most `tol`; or of at most
-    `loose`, when that is also small beside the objective.
+    `loose`, when that is also small beside the objective; or as far as time allows.
 
     Newton's method on g, each step a quadratic programme over eta >= 0 (NNLS), with a line
     search; the gap is that of the reduced problem.
@@ -48,7 +56,7 @@ def correct(reduced: Reduced, lam: float, eta: Array, tol: float, loose: float =
     state = _evaluate(reduced, lam, eta)
     gap = _gap(state, eta, lam)
     for _ in range(_MAX_STEPS):
-        if gap <= tol or gap <= min(loose, _LOOSE * state.value):
+        if gap <= tol or gap <= min(loose, _LOOSE * state.value) or out_of_time():
             break
         direction = _newton_target(reduced, lam, eta, state) - eta
         decrease = -float(_gradient(state, lam) @ direction)

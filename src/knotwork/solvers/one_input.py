@@ -139,7 +139,7 @@ def _penalised(
     start: ReLUNetwork | None,
     certified: Certify,
 ) -> Found:
-    working = WorkingSet(tasks.points, problem.lam)
+    working = WorkingSet(tasks.points, problem.lam, watch.out_of_time)
     if start is not None:
         location, jump = start.knots
         working.start_from(location, row_norms(jump))
@@ -161,7 +161,7 @@ def _penalised(
         bends = _bends(state, problem.lam)
         if np.count_nonzero(bends) > _MOST_KNOTS:
             break
-        working = WorkingSet(tasks.points, problem.lam)
+        working = WorkingSet(tasks.points, problem.lam, watch.out_of_time)
         working.start_from(tasks.points.x[1:-1][bends], row_norms(state.bends[bends]))
         try_dense = False
     assert best is not None

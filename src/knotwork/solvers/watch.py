@@ -46,6 +46,10 @@ class Watch:
         if self.progress is not None and not callable(self.progress):
             raise TypeError(f"progress: must be a function of a TraceEntry, got {self.progress!r}")
 
+    def out_of_time(self) -> bool:
+        """Whether `max_seconds` have passed."""
+        return self.max_seconds is not None and time.monotonic() - self.began >= self.max_seconds
+
     def round_done(self, objective: float, gap: float, n_knots: int) -> bool:
         """Record a round; True when the solver must stop before it is done."""
         seconds = time.monotonic() - self.began
@@ -53,7 +57,7 @@ class Watch:
         self.trace.append(entry)
         if self.progress is not None and self.progress(entry) is True:
             self.status = Status.STOPPED
-        elif self.max_seconds is not None and seconds >= self.max_seconds:
+        elif self.out_of_time():
             self.status = Status.MAX_SECONDS
         elif self.max_rounds is not None and len(self.trace) >= self.max_rounds:
             self.status = Status.MAX_ROUNDS

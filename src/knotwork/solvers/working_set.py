@@ -8,6 +8,7 @@ then shows where knots are missing and which bins must be looked into.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -27,8 +28,9 @@ _MOST_NEW = 300
 class WorkingSet:
     """Knots under consideration, their masses, and the bins that show the data to them."""
 
-    def __init__(self, points: Points, lam: float) -> None:
+    def __init__(self, points: Points, lam: float, out_of_time: Callable[[], bool] = lambda: False) -> None:
         self.lam = lam
+        self.out_of_time = out_of_time
         self.points = points
         self.bins = Bins(points)
         self.knots: Index = np.zeros(0, dtype=np.intp)
@@ -64,7 +66,7 @@ class WorkingSet:
             # no digit is wasted while knots are still missing
             fine = 0.05 * tol * self.objective if np.isfinite(self.gap) else 0.0
             loose = 0.01 * self.gap if self.grew and np.isfinite(self.gap) else 0.0
-            self.masses, V = correct(reduced, self.lam, self.masses, fine, loose)
+            self.masses, V = correct(reduced, self.lam, self.masses, fine, loose, self.out_of_time)
         else:
             V = np.zeros((0, bins.points.n_tasks))
         per_pattern = V[None] if len(R) == 1 else V.T[:, :, None]
