@@ -42,3 +42,29 @@ def test_a_network_of_another_shape_is_named():
         kw.certify(problem, kw.ReLUNetwork([[1.0]], [0.0], [[1.0]]))
     with pytest.raises(TypeError, match=r"^network: must be a knotwork\.ReLUNetwork"):
         kw.certify(problem, None)
+
+
+EXTREME = {
+    "tiny output": ([[1.0]], [-0.5], [[1e-200, 0.0]]),
+    "subnormal output": ([[1.0]], [-0.5], [[5e-324, 0.0]]),
+    "tiny input weight": ([[1e-300]], [1.0], [[1.0, 0.0]]),
+    "knot beyond float64": ([[5e-324]], [1.0], [[1.0, 0.0]]),
+    "huge input weight": ([[1e300]], [-5e299], [[1e-300, 0.0]]),
+}
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.1])
+@pytest.mark.parametrize("name", list(EXTREME))
+def test_extreme_weights_are_certified_all_the_same(name, lam):
+    rng = np.random.default_rng(0)
+    problem = kw.Problem(rng.uniform(size=30), rng.standard_normal((30, 2)), lam)
+    certificate = kw.certify(problem, kw.ReLUNetwork(*EXTREME[name]))
+    best = kw.solve(problem).certificate
+    assert 0 < certificate.dual <= best.primal * (1 + 1e-9)
+    assert certificate.primal >= best.dual * (1 - 1e-9)
+
+
+def test_predictions_that_overflow_when_squared_are_named():
+    problem = kw.Problem([0.0, 1.0, 2.0], [0.0, 1.0, 0.0], 0.1)
+    with pytest.raises(ValueError, match=r"^network: predicts values up to 1e\+200"):
+        kw.certify(problem, kw.ReLUNetwork([[1.0]], [-1.0], [[1e200]]))

@@ -14,13 +14,14 @@ from ._validate import as_float_array, read_only
 from .bins import Affine, Bins, Line, feature_factor
 from .dual_norm import Rigour
 from .dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
-from .network import ReLUNetwork
+from .network import ReLUNetwork, safe_row_norms
 from .points import Points
 from .problem import Problem
 
 Array = NDArray[np.float64]
 _ROUNDING = 1e-13
 _POLISH = 3
+_HIGHEST = 1e100
 _MOST_KNOTS = 1500
 
 
@@ -136,7 +137,13 @@ def _certify_residual(
     location, jump = network.knots
     bins.refine_around(location)
     line = _line(network, bins)
-    norms, cost = row_norms(jump), network.cost(problem.penalty)
+    highest = float(np.abs(line.value).max())
+    if not highest <= _HIGHEST:
+        raise ValueError(
+            f"network: predicts values up to {highest:.3g} at the data, which overflow when squared; "
+            "rescale its output weights"
+        )
+    norms, cost = safe_row_norms(jump), network.cost(problem.penalty)
     labels, free_objective = _label_sums(bins)
     primal = points.scatter + 0.5 * float(bins.residual_sums(line)[2].sum()) + lam * cost
     merged = lam * max(cost - float(norms.sum()), 0.0)
@@ -165,7 +172,7 @@ def _certify_residual(
     correction = np.zeros_like(jump)
     gap, response, shift, scale, peak = at(correction)
     for _ in range(_POLISH if polish else 0):
-        step = _dual_correction(bins, location, response - lam * jump / norms[:, None], lam)
+        step = _dual_correction(bins, location, response - lam * (jump / norms[:, None]), lam)
         if step is None:
             break
         trial = at(correction + step)

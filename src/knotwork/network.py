@@ -140,7 +140,7 @@ class ReLUNetwork:
         """
         penalty = penalty or Penalty()
         network = self if penalty.biases else self._without_constant_neurons()
-        norms_in, norms_out = network._input_norms(penalty), _row_norms(network.V)
+        norms_in, norms_out = network._input_norms(penalty), safe_row_norms(network.V)
         keep = (norms_in > 0) & (norms_out > 0)
         # sqrt before dividing: the ratio of the norms may overflow where its root does not
         scale = np.sqrt(norms_out[keep]) / np.sqrt(norms_in[keep])
@@ -161,7 +161,7 @@ class ReLUNetwork:
         penalty = penalty or Penalty()
         network = self if penalty.biases else self._without_constant_neurons()
         norms = network._input_norms(penalty)
-        keep = (norms > 0) & (_row_norms(network.V) > 0)
+        keep = (norms > 0) & (safe_row_norms(network.V) > 0)
         W = network.W[keep] / norms[keep, None]
         b = network.b[keep] / norms[keep]
         V = network.V[keep] * norms[keep, None]
@@ -176,7 +176,7 @@ class ReLUNetwork:
         unit, which = np.unique(np.column_stack([W, -b]), axis=0, return_inverse=True)
         merged = np.zeros((len(unit), self.n_tasks))
         np.add.at(merged, which.ravel(), V)
-        alive = _row_norms(merged) > 0
+        alive = safe_row_norms(merged) > 0
         return ReLUNetwork(unit[alive, :-1], -unit[alive, -1], merged[alive], A, c)
 
     def prune(self, threshold: float = 0.0) -> ReLUNetwork:
@@ -197,10 +197,13 @@ class ReLUNetwork:
             raise ValueError(f"knots: only a network of one input has knots; this one has {self.n_inputs}")
         w = self.W[:, 0]
         bends = w != 0
-        location, which = np.unique(-self.b[bends] / w[bends] + 0.0, return_inverse=True)
+        with np.errstate(over="ignore"):
+            place = -self.b[bends] / w[bends] + 0.0
+        location, which = np.unique(place, return_inverse=True)
         jump = np.zeros((len(location), self.n_tasks))
         np.add.at(jump, which, np.abs(w[bends, None]) * self.V[bends])
-        alive = np.any(jump != 0, axis=1)
+        # a knot beyond float64 bends by less than rounding wherever its neuron's values fit
+        alive = np.any(jump != 0, axis=1) & np.isfinite(location)
         return Knots(location[alive], jump[alive])
 
     def _predict_by_segments(self, x: Array) -> Array:
@@ -239,10 +242,10 @@ class ReLUNetwork:
         return value[knot] + slope[segment] * (x - location[knot])[:, None]
 
     def _input_norms(self, penalty: Penalty) -> Array:
-        return _row_norms(np.column_stack([self.W, self.b]) if penalty.biases else self.W)
+        return safe_row_norms(np.column_stack([self.W, self.b]) if penalty.biases else self.W)
 
     def _neuron_costs(self, penalty: Penalty) -> Array:
-        return _row_norms(self.V) * self._input_norms(penalty)
+        return safe_row_norms(self.V) * self._input_norms(penalty)
 
     def _without_constant_neurons(self) -> ReLUNetwork:
         bends = np.any(self.W != 0, axis=1)
@@ -252,7 +255,7 @@ class ReLUNetwork:
         return ReLUNetwork(self.W[bends], self.b[bends], self.V[bends], self.A, c)
 
 
-def _row_norms(M: Array) -> Array:
+def safe_row_norms(M: Array) -> Array:
     """Euclidean norms of the rows, without overflow of the squares."""
     largest = np.abs(M).max(axis=1, initial=0.0)
     safe = np.where(largest > 0, largest, 1.0)

@@ -130,7 +130,8 @@ class Problem:
                 weight = self.label_weight(rows)
                 residual = np.where(weight > 0, residual * np.sqrt(weight), 0.0)
             flat = residual.ravel()
-            total += 0.5 * float(flat @ flat)
+            with np.errstate(over="ignore"):
+                total += 0.5 * float(flat @ flat)
         return total
 
     def misfit(self, network: ReLUNetwork) -> float:
