@@ -16,6 +16,7 @@ ROOMS = [
     "_validate",
     "penalty",
     "losses",
+    "free_parts",
     "network",
     "problem",
     "points",
@@ -31,6 +32,8 @@ ROOMS = [
     "storage",
     "datasets",
     "solvers",
+    "theory",
+    "selection",
     "workflow",
     "fit_files",
     "report",
@@ -43,6 +46,7 @@ ONLY_IN = {
     "typer": {"cli"},
     "safetensors": {"storage"},
     "threadpoolctl": {"solvers"},
+    "joblib": {"selection"},
 }
 
 

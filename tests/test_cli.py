@@ -80,7 +80,10 @@ def test_fit_a_bundled_table_and_read_it_back(capsys):
     record = json.loads(capsys.readouterr().out)
     assert record["outcome"]["status"] == "OPTIMAL"
     assert record["outcome"]["relative_gap"] <= 1e-8
-    assert record["problem"]["lam_ratio"] == pytest.approx(0.01)
+    assert record["cross_validation"]["folds"] == 10
+    assert record["problem"]["lam"] == record["cross_validation"]["lam_1se"]
+    # bends enough for a recession and a recovery, few enough to be read
+    assert 5 <= len(record["knots"]) <= 40
     assert len(record["data"]["tasks"]) == 15
     assert all(knot["place"].endswith("-01") for knot in record["knots"])
 
@@ -146,6 +149,38 @@ def test_a_long_table(capsys):
     assert json.loads(capsys.readouterr().out)["relative_gap"] <= 1e-7
 
 
+def test_cross_validation_says_what_it_chose(capsys):
+    arguments = ["--cv", "--folds", "4", "--interleaved", "--rule", "min", "--no-picture"]
+    assert main(["fit", write_table(gap=True), *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "lam by 4-fold cross-validation, every k-th input held out" in out
+    found = json.loads(text_of("bends-fit/result.json"))["cross_validation"]
+    assert (found["folds"], found["scheme"], found["rule"]) == (4, "interleaved", "min")
+    least, other = out.splitlines()[
+        out.splitlines().index(next(s for s in out.splitlines() if "min: " in s)) :
+    ][:2]
+    assert least.endswith("(least) <- used")
+    assert "1se: " in other
+    assert "used" not in other
+    assert f"{min(found['mean_loss']):.4g} ±" in least
+
+
+def test_two_processes_choose_the_same_lam(capsys):
+    main(["fit", write_table(), "--no-picture", "--json", "--folds", "3"])
+    alone = json.loads(capsys.readouterr().out)
+    main(["fit", "bends.csv", "--no-picture", "--json", "--folds", "3", "--jobs", "2"])
+    assert json.loads(capsys.readouterr().out)["cross_validation"] == alone["cross_validation"]
+
+
+def test_refit(capsys):
+    assert main(["fit", write_table(), "--lam-ratio", "0.1", "--refit", "--no-picture"]) == 0
+    out = capsys.readouterr().out
+    assert "fitted.csv is of the refit" in out
+    assert "bends-fit/refit.safetensors" in out
+    assert main(["predict", "bends-fit/refit.safetensors", "bends.csv"]) == 0
+    assert capsys.readouterr().out == text_of("bends-fit/fitted.csv")
+
+
 def test_n_knots(capsys):
     assert main(["fit", write_table(), "--n-knots", "2", "--json", "--no-picture"]) == 0
     assert len(json.loads(capsys.readouterr().out)["knots"]) >= 2
@@ -187,6 +222,12 @@ def test_tasks_with_a_comma_in_their_name(capsys):
         (["--lam", "1", "--lam-ratio", "0.1"], "lam_ratio: cannot be given beside lam"),
         (["--lam", "1", "--n-knots", "3"], "n_knots: cannot be given beside lam"),
         (["--lam-ratio", "0"], "lam_ratio: must be"),
+        (["--lam", "1", "--cv"], "cv: cannot be given beside lam"),
+        (["--lam-ratio", "0.1", "--folds", "5"], "cv: cannot be given beside lam_ratio"),
+        (["--n-knots", "3", "--rule", "min"], "cv: cannot be given beside n_knots"),
+        (["--lam", "1", "--blocked"], "cv: cannot be given beside lam"),
+        (["--folds", "1"], "cv: must be from 2 to 40"),
+        (["--rule", "best"], "rule: must be 'min' or '1se'"),
         (["--tol", "0"], "tol: must be"),
         (["--scale", "both"], "scale: must be 'task' or 'none'"),
         (["--tasks", "c"], "there is no column 'c'"),

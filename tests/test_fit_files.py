@@ -26,7 +26,7 @@ def odd_table(origin="2006-01-01"):
 
 @pytest.fixture
 def written(tmp_path):
-    result = fit_table(odd_table())
+    result = fit_table(odd_table(), lam_ratio=0.01)
     return result, tmp_path / "out", write_fit(result, tmp_path / "out")
 
 
@@ -89,9 +89,47 @@ def test_the_record_is_strict_json(written):
     assert [one["task"] for one in record["apart"]] == list(NAMES)
 
 
+def test_the_record_says_how_lam_was_chosen(written, tmp_path):
+    assert fit_record(written[0])["cross_validation"] is None
+    result = fit_table(odd_table(), cv=4, rule="min")
+    found = fit_record(result)["cross_validation"]
+    validation = result.cross_validation
+    assert validation is not None
+    assert (found["folds"], found["scheme"], found["rule"], found["status"]) == (
+        4,
+        "blocked",
+        "min",
+        "OPTIMAL",
+    )
+    assert found["lam_min"] == result.solution.problem.lam
+    assert found["lam_1se"] == validation.lam_1se >= found["lam_min"]
+    assert found["lams"][int(np.argmin(found["mean_loss"]))] == found["lam_min"]
+    assert len(found["lams"]) == len(found["mean_loss"]) == len(found["standard_error"]) == 50
+    write_fit(result, tmp_path)
+    record = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert record["cross_validation"] == found
+
+
+def test_a_refit_has_its_own_model_and_gives_the_fitted_values(tmp_path):
+    result = fit_table(odd_table(), lam_ratio=0.01, refit=True)
+    write_fit(result, tmp_path)
+    assert "refit.safetensors" in os.listdir(tmp_path)
+    model, plain = read_model(tmp_path / "refit.safetensors"), read_model(tmp_path / "model.safetensors")
+    assert model.task_names == NAMES
+    fitted = np.array([row[1:] for row in rows_of(tmp_path / "fitted.csv")[1:]], dtype=float)
+    np.testing.assert_array_equal(fitted, model.network.predict(result.table.X))
+    assert not np.allclose(fitted, plain.network.predict(result.table.X))
+    record = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert record["refit"]["free_parameters"] == 3 * (len(record["knots"]) + 2)
+    assert (
+        kw.read_metadata(tmp_path / "refit.safetensors")["free_parameters"]
+        == record["refit"]["free_parameters"]
+    )
+
+
 def test_what_is_not_finite_is_null(tmp_path):
     # at lam = 0 the first iterate may miss a label: infinite objective
-    result = fit_table(odd_table())
+    result = fit_table(odd_table(), lam_ratio=0.01)
     certificate = replace(result.solution.certificate, primal=np.inf, gap=np.inf)
     worse = replace(result.solution, certificate=certificate)
     odd = replace(result, solution=worse, apart=(worse,))

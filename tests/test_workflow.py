@@ -42,7 +42,7 @@ def test_the_standardised_problem_is_solved_and_mapped_back(gaps):
 def test_units_of_a_task_change_nothing_under_scale_task():
     table = bent_table()
     other = Table("bent", "x", table.task_names, table.X, table.Y * [1e4, 1.0, 1e-5] + [0.0, 3.0, 9.0])
-    one, two = fit_table(table), fit_table(other)
+    one, two = fit_table(table, lam_ratio=0.01), fit_table(other, lam_ratio=0.01)
     assert one.solution.certificate.primal == pytest.approx(two.solution.certificate.primal, rel=1e-7)
     assert [knot.place for knot in one.knots()] == [knot.place for knot in two.knots()]
 
@@ -59,8 +59,74 @@ def test_lam_is_used_as_given_and_the_ratio_is_of_lam_max():
     result = fit_table(bent_table(), lam=0.25)
     assert result.solution.problem.lam == 0.25
     assert result.lam_ratio == pytest.approx(0.25 / result.lam_max)
-    default = fit_table(bent_table())
-    assert default.lam_ratio == pytest.approx(0.01)
+    assert fit_table(bent_table(), lam_ratio=0.03).lam_ratio == pytest.approx(0.03)
+
+
+def test_held_out_blocks_choose_lam_when_nothing_is_given():
+    table = bent_table(gaps=True)
+    result = fit_table(table)
+    problem = kw.Problem(table.X, TaskScaling.of(table.Y).apply(table.Y), 1.0)
+    expected = kw.cross_validate(problem, 10, scheme="blocked", rule="1se", n_lams=50)
+    assert result.cross_validation is not None
+    assert result.solution.problem.lam == expected.lam == result.cross_validation.lam
+    np.testing.assert_array_equal(result.cross_validation.mean_loss, expected.mean_loss)
+    assert result.solution.certificate.relative_gap <= 1e-8
+    # the data bend at 2 and 5
+    assert 2 <= len(result.knots()) <= 8
+
+
+def test_cross_validation_takes_its_options():
+    table = bent_table()
+    result = fit_table(table, cv=4, scheme="interleaved", rule="min")
+    found = result.cross_validation
+    assert found is not None
+    assert (len(found.folds), found.rule, result.scheme) == (4, "min", "interleaved")
+    assert found.lam == found.lam_min
+    places = np.sort(table.X[found.folds[1][1]])
+    np.testing.assert_array_equal(places, table.X[1::4])
+
+
+def test_no_cross_validation_beside_a_lam_of_ones_own():
+    for options in ({"lam": 0.3}, {"lam_ratio": 0.1}, {"n_knots": 2}):
+        assert fit_table(bent_table(), **options).cross_validation is None
+
+
+def test_where_the_data_make_no_folds():
+    # each task has its own half of the inputs: a block holds all labels of one out
+    x = np.arange(4.0)
+    Y = np.array([[0.0, np.nan], [np.nan, 1.0], [np.nan, 4.0], [np.nan, 2.0]])
+    table = Table("halves", "x", ("a", "b"), x, Y)
+    result = fit_table(table)
+    assert result.cross_validation is None
+    assert result.lam_ratio == pytest.approx(0.01)
+    assert any(
+        "without cross-validation (cv: fold 0 leaves no label of task 0" in one for one in result.notices
+    )
+    with pytest.raises(ValueError, match="cv: fold 0 leaves no label of task 0"):
+        fit_table(table, cv=4)
+
+
+def test_data_without_noise_are_told_so():
+    x = np.linspace(0, 1, 40)
+    result = fit_table(Table("bend", "x", ("a",), x, np.maximum(x - 0.4, 0)[:, None]), cv=5, rule="min")
+    assert any("smallest of the lams compared" in notice for notice in result.notices)
+
+
+def test_refit_takes_the_shrinkage_off_in_data_units():
+    table = bent_table()
+    result = fit_table(table, lam_ratio=0.05, refit=True)
+    assert result.refit is not None
+    assert result.refit.solution is result.solution
+    np.testing.assert_array_equal(
+        result.fitted_network.knots.location, result.solution.network.knots.location
+    )
+    error = np.sum(((table.Y - result.fitted_network.predict(table.X)) / result.scaling.scale) ** 2)
+    assert error == pytest.approx(result.refit.residual_sum_of_squares, rel=1e-8)
+    shrunk = np.sum(((table.Y - result.network.predict(table.X)) / result.scaling.scale) ** 2)
+    assert error < 0.999 * shrunk
+    plain = fit_table(table, lam_ratio=0.05)
+    assert plain.refit is None
+    assert plain.fitted_network is plain.network
 
 
 def test_lam_zero_interpolates():
@@ -79,7 +145,7 @@ def test_n_knots_takes_the_largest_lam_with_as_many():
 
 def test_each_task_alone_at_the_same_lam():
     table = bent_table(gaps=True)
-    result = fit_table(table)
+    result = fit_table(table, lam_ratio=0.01)
     assert result.shown == (0, 1, 2)
     labels = TaskScaling.of(table.Y).apply(table.Y)
     for t, one in enumerate(result.apart):
@@ -97,13 +163,13 @@ def test_each_task_alone_at_the_same_lam():
 
 def test_sharing_costs_no_more_than_apart():
     # at one lam the group norm is at most the sum of the absolute values
-    result = fit_table(bent_table())
+    result = fit_table(bent_table(), lam_ratio=0.01)
     apart = sum(one.certificate.primal for one in result.apart)
     assert result.solution.certificate.primal <= apart * (1 + 1e-7)
 
 
 def test_only_some_of_many_tasks_are_fitted_alone():
-    result = fit_table(bent_table(n_tasks=20))
+    result = fit_table(bent_table(n_tasks=20), lam_ratio=0.01)
     assert result.shown == tuple(range(MOST_SHOWN))
     assert len(result.apart) == MOST_SHOWN
     assert result.network.n_tasks == 20
@@ -111,7 +177,7 @@ def test_only_some_of_many_tasks_are_fitted_alone():
 
 def test_knots_say_where_how_strong_and_who():
     table = bent_table(origin="2006-01-01")
-    result = fit_table(table)
+    result = fit_table(table, lam_ratio=0.01)
     location, jump = result.network.knots
     knots = result.knots()
     np.testing.assert_array_equal([knot.place for knot in knots], location)
@@ -126,7 +192,7 @@ def test_knots_say_where_how_strong_and_who():
 
 
 def test_one_task_is_its_own_comparison():
-    result = fit_table(bent_table(n_tasks=1))
+    result = fit_table(bent_table(n_tasks=1), lam_ratio=0.01)
     assert result.apart == (result.solution,)
 
 
@@ -152,7 +218,7 @@ def test_a_stop_returns_what_there_is():
         seen.append(entry)
         return True
 
-    result = fit_table(bent_table(), progress=stop)
+    result = fit_table(bent_table(), lam_ratio=0.01, progress=stop)
     assert len(seen) == 1
     assert result.solution.status is kw.Status.STOPPED
     assert result.apart == ()
@@ -161,11 +227,31 @@ def test_a_stop_returns_what_there_is():
     assert result.solution.certificate.primal == pytest.approx(problem.objective(result.solution.network))
 
 
+def test_a_stop_while_lam_is_chosen():
+    seen = []
+
+    def stop(entry):
+        seen.append(entry)
+        return len(seen) > 5
+
+    result = fit_table(bent_table(), progress=stop)
+    assert len(seen) == 6
+    assert result.cross_validation is not None
+    assert result.cross_validation.status is kw.Status.STOPPED
+    assert result.apart == ()
+    assert any("stopped early: lam is the best of" in notice for notice in result.notices)
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"lam": 1.0, "lam_ratio": 0.1}, "lam_ratio: cannot be given beside lam"),
         ({"lam_ratio": 0.1, "n_knots": 3}, "n_knots: cannot be given beside lam_ratio"),
+        ({"cv": 5, "lam": 0.1}, "cv: cannot be given beside lam"),
+        ({"cv": 5, "n_knots": 3}, "cv: cannot be given beside n_knots"),
+        ({"cv": 1}, "cv: must be from 2 to 41"),
+        ({"rule": "2se"}, "rule: must be 'min' or '1se'"),
+        ({"scheme": "shuffled"}, "scheme: must be 'interleaved' or 'blocked'"),
         ({"lam": -1.0}, "lam: must be finite and >= 0, got -1.0"),
         ({"lam": float("nan")}, "lam: must be finite"),
         ({"lam_ratio": 0.0}, "lam_ratio: must be a number > 0, got 0.0"),

@@ -9,12 +9,15 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Penalty": "penalty",
+    "Huber": "losses",
+    "Quantile": "losses",
     "ReLUNetwork": "network",
     "Knots": "network",
     "Problem": "problem",
     "Rigour": "dual_norm",
     "DualNorm": "dual_norm",
     "knots_dual_norm": "dual_norm.knots",
+    "arcs_dual_norm": "dual_norm.arcs",
     "Certificate": "certificate",
     "certify": "certificate",
     "Solution": "solution",
@@ -30,6 +33,20 @@ _EXPORTS = {
     "solve": "solvers.solve",
     "lam_max": "solvers.solve",
     "solve_n_knots": "solvers.solve",
+    "uniqueness": "theory.uniqueness",
+    "Uniqueness": "theory.uniqueness",
+    "SolutionSet": "theory.solution_set",
+    "representational_cost": "theory.representational_cost",
+    "RepresentationalCost": "theory.representational_cost",
+    "sobolev_kernel": "theory.kernels",
+    "sobolev_interpolant": "theory.kernels",
+    "SobolevInterpolant": "theory.kernels",
+    "straighten": "theory.straightening",
+    "path": "selection",
+    "Path": "selection",
+    "refit": "selection",
+    "cross_validate": "selection",
+    "CrossValidation": "selection",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -40,11 +57,19 @@ if TYPE_CHECKING:
     from .datasets import load_dataset as load_dataset
     from .dual_norm import DualNorm as DualNorm
     from .dual_norm import Rigour as Rigour
+    from .dual_norm.arcs import arcs_dual_norm as arcs_dual_norm
     from .dual_norm.knots import knots_dual_norm as knots_dual_norm
+    from .losses import Huber as Huber
+    from .losses import Quantile as Quantile
     from .network import Knots as Knots
     from .network import ReLUNetwork as ReLUNetwork
     from .penalty import Penalty as Penalty
     from .problem import Problem as Problem
+    from .selection import CrossValidation as CrossValidation
+    from .selection import Path as Path
+    from .selection import cross_validate as cross_validate
+    from .selection import path as path
+    from .selection import refit as refit
     from .solution import Solution as Solution
     from .solution import Status as Status
     from .solution import TraceEntry as TraceEntry
@@ -56,6 +81,15 @@ if TYPE_CHECKING:
     from .storage import save as save
     from .tables import Table as Table
     from .tables import read_table as read_table
+    from .theory.kernels import SobolevInterpolant as SobolevInterpolant
+    from .theory.kernels import sobolev_interpolant as sobolev_interpolant
+    from .theory.kernels import sobolev_kernel as sobolev_kernel
+    from .theory.representational_cost import RepresentationalCost as RepresentationalCost
+    from .theory.representational_cost import representational_cost as representational_cost
+    from .theory.solution_set import SolutionSet as SolutionSet
+    from .theory.straightening import straighten as straighten
+    from .theory.uniqueness import Uniqueness as Uniqueness
+    from .theory.uniqueness import uniqueness as uniqueness
     from .workflow import fit_table as fit_table
 
 

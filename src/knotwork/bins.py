@@ -195,6 +195,22 @@ class Bins:
         return np.where(self.size > 1, 0.25 * (self.next_x - self.x) * spread, 0.0)
 
 
+def segment_moments(bins: Bins, start: Index, origin: float) -> tuple[Array, Array, Array, Array, Array]:
+    """Of the runs of bins that begin at `start` (S,): weight (S, P), mean of x - origin (S, P), mean
+    label (S, T), and the centred sums sxx (S, P), sxy (S, T)."""
+    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(bins))))
+    weight = np.add.reduceat(bins.weight, start, axis=0)
+    safe = np.where(weight > 0, weight, 1.0)
+    offset = bins.mean_x - origin
+    mean_x = np.add.reduceat(bins.weight * offset, start, axis=0) / safe
+    mean_y = np.add.reduceat(bins.weight * bins.mean_y, start, axis=0) / safe
+    d = offset - mean_x[which]
+    pull = bins.weight * d
+    sxx = np.add.reduceat(bins.sxx + pull * d, start, axis=0)
+    sxy = np.add.reduceat(bins.sxy + pull * (bins.mean_y - mean_y[which]), start, axis=0)
+    return weight, mean_x, mean_y, sxx, sxy
+
+
 def feature_factor(bins: Bins, knots: Index) -> Array:
     """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels.
 
@@ -203,17 +219,7 @@ def feature_factor(bins: Bins, knots: Index) -> Array:
     condition number is squared.
     """
     start = np.concatenate([[0], knots]).astype(np.intp)
-    which = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(bins))))
-    weight = np.add.reduceat(bins.weight, start, axis=0)
-    safe = np.where(weight > 0, weight, 1.0)
-    offset = bins.mean_x - bins.x[0]
-    mean_x = np.add.reduceat(bins.weight * offset, start, axis=0) / safe
-    mean_y = np.add.reduceat(bins.weight * bins.mean_y, start, axis=0) / safe
-    d = offset - mean_x[which]
-    pull = bins.weight * d
-    sxx = np.add.reduceat(bins.sxx + pull * d, start, axis=0)
-    sxy = np.add.reduceat(bins.sxy + pull * (bins.mean_y - mean_y[which]), start, axis=0)
-
+    weight, mean_x, mean_y, sxx, sxy = segment_moments(bins, start, float(bins.x[0]))
     n_knots, n_patterns = len(knots), weight.shape[1]
     root_weight, root_sxx = np.sqrt(weight.T), np.sqrt(sxx.T)
     place = bins.x[knots] - bins.x[0]

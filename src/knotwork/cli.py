@@ -59,11 +59,35 @@ def fit(
     ] = None,
     lam_ratio: Annotated[
         float | None,
-        typer.Option("--lam-ratio", help="lam over the least one without knots.", show_default="0.01"),
+        typer.Option("--lam-ratio", help="lam over the least one without knots."),
     ] = None,
     n_knots: Annotated[
         int | None, typer.Option("--n-knots", help="Take the largest lam with at least so many knots.")
     ] = None,
+    cv: Annotated[
+        bool, typer.Option("--cv", help="Choose lam by cross-validation, as when nothing else is given.")
+    ] = False,
+    folds: Annotated[
+        int | None, typer.Option("--folds", help="How many parts are held out in turn.", show_default="10")
+    ] = None,
+    blocked: Annotated[
+        bool | None,
+        typer.Option(
+            "--blocked/--interleaved",
+            help="Hold out runs of inputs, or every k-th one.",
+            show_default="blocked",
+        ),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            "--rule", help="min (least loss) or 1se (largest lam within one error).", show_default="1se"
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Processes for the folds.")] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Also fit the knots without shrinkage; fitted.csv is of that.")
+    ] = False,
     scale: Annotated[str, typer.Option("--scale", help="task (standardise each task) or none.")] = "task",
     tol: Annotated[float, typer.Option("--tol", help="Stop at this relative gap.")] = 1e-8,
     max_seconds: Annotated[
@@ -80,17 +104,23 @@ def fit(
     from .datasets import read_data
     from .fit_files import fit_record, write_fit
     from .report.displays import Rounds, show_fit
-    from .workflow import fit_table
+    from .workflow import DEFAULT_FOLDS, fit_table
 
     table = read_data(data, input=input, tasks=_names(tasks), series=series, value=value)
     folder = out or Path(f"{table.name}-fit")
     require_writable(folder)
+    asked = cv or any(one is not None for one in (blocked, rule, jobs))
     with Rounds() as rounds:
         result = fit_table(
             table,
             lam=lam,
             lam_ratio=lam_ratio,
             n_knots=n_knots,
+            cv=DEFAULT_FOLDS if asked and folds is None else folds,
+            scheme="interleaved" if blocked is False else "blocked",
+            rule=rule or "1se",  # pyright: ignore[reportArgumentType]
+            n_jobs=jobs,
+            refit=refit,
             scale=scale,  # pyright: ignore[reportArgumentType]
             tol=tol,
             max_seconds=max_seconds,

@@ -52,6 +52,7 @@ def fit_record(result: FitResult) -> dict[str, Any]:
             "task_centre": result.scaling.centre.tolist(),
             "task_scale": result.scaling.scale.tolist(),
         },
+        "cross_validation": _validation_record(result),
         "outcome": {
             "status": solution.status.name,
             "message": solution.status.value,
@@ -79,9 +80,33 @@ def fit_record(result: FitResult) -> dict[str, Any]:
             }
             for t, one in zip(result.shown, result.apart, strict=False)
         ],
+        "refit": None
+        if result.refit is None
+        else {
+            "residual_sum_of_squares": result.refit.residual_sum_of_squares,
+            "free_parameters": result.refit.df,
+        },
         "notices": list(result.notices),
     }
     return _finite(record)
+
+
+def _validation_record(result: FitResult) -> dict[str, Any] | None:
+    """How held-out data chose lam; None where they did not."""
+    found = result.cross_validation
+    if found is None:
+        return None
+    return {
+        "folds": len(found.folds),
+        "scheme": result.scheme,
+        "rule": found.rule,
+        "lam_min": found.lam_min,
+        "lam_1se": found.lam_1se,
+        "lams": found.lams.tolist(),
+        "mean_loss": found.mean_loss.tolist(),
+        "standard_error": found.standard_error.tolist(),
+        "status": found.status.name,
+    }
 
 
 def certificate_record(certificate: Certificate) -> dict[str, Any]:
@@ -101,7 +126,8 @@ def certificate_record(certificate: Certificate) -> dict[str, Any]:
 def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
     """Write model.safetensors, knots.csv, fitted.csv and result.json to a folder, made when missing.
 
-    Each file is complete or is not touched. Returns their paths.
+    With a refit also refit.safetensors, and fitted.csv holds its values. Each file is complete or
+    is not touched. Returns their paths.
 
     Raises
     ------
@@ -125,10 +151,14 @@ def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
         ["place", "input", "strength", *(f"jump of {name}" for name in names)],
         [[knot.label, knot.place, knot.strength, *knot.jumps] for knot in result.knots()],
     )
-    write_rows(fitted, [table.input_name, *names], prediction_rows(table, result.network))
+    files = [model, knots, fitted, summary]
+    if result.refit is not None:
+        files.insert(1, folder / "refit.safetensors")
+        save(result.fitted_network, files[1], metadata=record["data"] | record["problem"] | record["refit"])
+    write_rows(fitted, [table.input_name, *names], prediction_rows(table, result.fitted_network))
     with replacing(summary) as beside:
         beside.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return [model, knots, fitted, summary]
+    return files
 
 
 def prediction_rows(table: Table, network: ReLUNetwork) -> list[list[Any]]:

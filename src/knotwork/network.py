@@ -117,7 +117,7 @@ class ReLUNetwork:
         ValueError : when `penalty` allows no skip connection and A is not zero.
         """
         penalty = penalty or Penalty()
-        total = float(self._neuron_costs(penalty).sum())
+        total = float(self.neuron_costs(penalty).sum())
         if penalty.skip == "none" and np.any(self.A):
             raise ValueError(
                 "A: must be zero under skip='none'; express the linear part by neurons, "
@@ -187,7 +187,7 @@ class ReLUNetwork:
         if not threshold >= 0:
             raise ValueError(f"threshold: must be >= 0, got {threshold!r}")
         network = self._without_constant_neurons()
-        keep = network._neuron_costs(Penalty()) > threshold
+        keep = network.neuron_costs(Penalty()) > threshold
         return ReLUNetwork(network.W[keep], network.b[keep], network.V[keep], network.A, network.c)
 
     @property
@@ -244,7 +244,8 @@ class ReLUNetwork:
     def _input_norms(self, penalty: Penalty) -> Array:
         return safe_row_norms(np.column_stack([self.W, self.b]) if penalty.biases else self.W)
 
-    def _neuron_costs(self, penalty: Penalty) -> Array:
+    def neuron_costs(self, penalty: Penalty) -> Array:
+        """(K,) what `penalty` charges for each neuron: |v_k| |w_k| or |v_k| |(w_k, b_k)|."""
         return safe_row_norms(self.V) * self._input_norms(penalty)
 
     def _without_constant_neurons(self) -> ReLUNetwork:

@@ -58,6 +58,11 @@ class Points:
             return cls(x, y, w)
         return _merge_equal(x, y, w)
 
+    @classmethod
+    def merged(cls, x: Array, y: Array, w: Array | None) -> Points:
+        """Of sorted inputs `x` (n,), equal ones merged; weights (n, 1) or (n, T) > 0 or None."""
+        return cls(x, y, w) if np.all(x[1:] > x[:-1]) else _merge_equal(x, y, w)
+
     def weights(self) -> Array:
         """(n, T) weights as floats."""
         shape = self.y.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._validate import as_float_array, read_only
-from .losses import Loss, resolve_loss
+from .free_parts import affine_fit, least_squares
+from .losses import Loss, Multinomial, PerTask, Squared, resolve_loss
 from .network import ReLUNetwork
 from .penalty import Penalty
 
@@ -22,7 +24,7 @@ INTERPOLATION_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """F(f) = sum_it w_it l(y_it, f_t(x_i)) + lam R(network); l is half the squared error.
+    """F(f) = sum_it w_it l(y_it, f_t(x_i)) + lam R(network); l is half the squared error by default.
 
     At `lam = 0` it is minimum-norm interpolation: R subject to f(x_i) = y_i (A (3)).
     There is no 1/N and no 1/T in the loss (docs/notation.md has the conversions).
@@ -32,7 +34,9 @@ class Problem:
     X : (N, d) or (N,) inputs, finite; rows in any order, equal rows allowed.
     Y : (N, T) or (N,) labels; NaN is a missing label.
     lam : the strength of weight decay, >= 0, in units of label x input.
-    loss : "squared".
+    loss : "squared", "huber" (delta = 1), "logistic" (labels 0 and 1), "multinomial" (tasks are
+        classes), "poisson" (f is the log of the rate), "quantile" (tau = 0.5), an object such as
+        `Huber(delta)` or `Quantile(tau)`, or a sequence of T of them, one for each task.
     penalty : which parameters are decayed, see `Penalty`.
     sample_weight : (N,) or (N, T) weights w >= 0; 0 is as good as a missing label.
     copy : False keeps views of float64, C-contiguous arrays instead of copies (memory for
@@ -46,7 +50,7 @@ class Problem:
     X: Array
     Y: Array
     lam: float
-    loss: str | Loss = "squared"
+    loss: str | Loss | Sequence[str | Loss] = "squared"
     penalty: Penalty = field(default_factory=Penalty)
     sample_weight: Array | None = None
     copy: InitVar[bool] = True
@@ -75,6 +79,28 @@ class Problem:
         empty = np.flatnonzero(self.n_labels == 0)
         if len(empty):
             raise ValueError(f"Y: column {int(empty[0])} has no label (of positive weight); drop that task")
+        self._check_loss()
+
+    def _check_loss(self) -> None:
+        loss = self.loss_function
+        if not isinstance(loss, Squared):
+            loss.check_labels(self.Y)
+        if isinstance(loss, PerTask) and len(set(loss.losses)) == 1:
+            object.__setattr__(self, "loss", loss.losses[0])
+        if self.lam == 0 and not loss.interpolates:
+            raise ValueError(
+                f"lam: must be > 0 under loss={loss.name!r}, whose least value no finite prediction "
+                "reaches; got 0"
+            )
+        weight = self.sample_weight
+        per_label = weight is not None and weight.ndim == 2 and bool(np.any(weight != weight[:, :1]))
+        if isinstance(loss, Multinomial) and per_label:
+            raise ValueError("sample_weight: must be (N,) under loss='multinomial': a row counts as a whole")
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss as an object."""
+        return resolve_loss(self.loss)
 
     @property
     def n_rows(self) -> int:
@@ -123,15 +149,23 @@ class Problem:
         """sum_it w_it l(y_it, f_t(x_i))."""
         self.check_network(network)
         plain = self.sample_weight is None and not self.has_gaps
-        total = 0.0
+        loss, total = self.loss_function, 0.0
         for rows in self._chunks():
-            residual = self.Y[rows] - network.predict(self.X[rows])
-            if not plain:
-                weight = self.label_weight(rows)
-                residual = np.where(weight > 0, residual * np.sqrt(weight), 0.0)
-            flat = residual.ravel()
+            Y, f = self.Y[rows], network.predict(self.X[rows])
+            weight = None if plain else self.label_weight(rows)
             with np.errstate(over="ignore"):
-                total += 0.5 * float(flat @ flat)
+                if isinstance(loss, Squared):
+                    residual = Y - f
+                    if weight is not None:
+                        residual = np.where(weight > 0, residual * np.sqrt(weight), 0.0)
+                    flat = residual.ravel()
+                    total += 0.5 * float(flat @ flat)
+                elif weight is None:
+                    total += float(np.sum(loss.value(Y, f)))
+                else:
+                    seen = weight > 0
+                    part = loss.value(np.where(seen, Y, 0.0), f)
+                    total += float(np.sum(weight * np.where(seen, part, 0.0)))
         return total
 
     def misfit(self, network: ReLUNetwork) -> float:
@@ -161,28 +195,49 @@ class Problem:
     def free_fit(self) -> ReLUNetwork:
         """The best network without neurons: weighted least squares on the free parts.
 
-        What the labels leave open of A and c takes minimum norm.
+        What the labels leave open of A and c takes minimum norm. Separable labels (logistic,
+        multinomial, Poisson) have none: then a point far on the way to it.
         """
-        if self.penalty.biases:
-            raise NotImplementedError("penalty: penalised biases are not implemented yet; use biases=False")
+        if isinstance(self.loss, Squared) and not self.penalty.biases:
+            A, c = self._least_squares_fit()
+        else:
+            A, c = self._general_free_fit()
+        d = self.n_inputs
+        return ReLUNetwork(np.zeros((0, d)), np.zeros(0), np.zeros((0, self.n_tasks)), A, c)
+
+    def _least_squares_fit(self) -> tuple[Array, Array]:
         linear = self.penalty.skip == "free"
         shared = not self.has_gaps and (self.sample_weight is None or self.sample_weight.ndim == 1)
         if shared:
-            weight = None if self.sample_weight is None else self.sample_weight
-            A, c = _affine_fit(self.X, self.Y, weight, linear)
-        else:
-            A, c = np.zeros((self.n_inputs, self.n_tasks)), np.zeros(self.n_tasks)
-            for t in range(self.n_tasks):
-                y = self.Y[:, t]
-                keep = ~np.isnan(y)
-                weight = None
-                if self.sample_weight is not None:
-                    weight = self.sample_weight if self.sample_weight.ndim == 1 else self.sample_weight[:, t]
-                    weight = weight[keep]
-                A_t, c_t = _affine_fit(self.X[keep], y[keep, None], weight, linear)
-                A[:, t], c[t] = A_t[:, 0], c_t[0]
-        d = self.n_inputs
-        return ReLUNetwork(np.zeros((0, d)), np.zeros(0), np.zeros((0, self.n_tasks)), A, c)
+            return least_squares(self.X, self.Y, self.sample_weight, linear)
+        A, c = np.zeros((self.n_inputs, self.n_tasks)), np.zeros(self.n_tasks)
+        for t in range(self.n_tasks):
+            y = self.Y[:, t]
+            keep = ~np.isnan(y)
+            weight = None
+            if self.sample_weight is not None:
+                weight = self.sample_weight if self.sample_weight.ndim == 1 else self.sample_weight[:, t]
+                weight = weight[keep]
+            A_t, c_t = least_squares(self.X[keep], y[keep, None], weight, linear)
+            A[:, t], c[t] = A_t[:, 0], c_t[0]
+        return A, c
+
+    def _general_free_fit(self) -> tuple[Array, Array]:
+        lam, penalty = self.lam, self.penalty
+        if penalty.skip == "nuclear" and self.n_inputs > 1:
+            raise NotImplementedError(
+                "penalty: skip='nuclear' is not implemented yet for several inputs; use skip='frobenius'"
+            )
+        return affine_fit(
+            self.X,
+            self.Y,
+            self.label_weight(),
+            self.loss_function,
+            linear=penalty.skip != "none",
+            ridge_c=lam if penalty.biases else 0.0,
+            ridge_A=lam if penalty.skip == "frobenius" else 0.0,
+            nuclear=lam if penalty.skip == "nuclear" else 0.0,
+        )
 
     def _chunks(self):
         step = max(1, _CHUNK // self.n_tasks)
@@ -242,35 +297,3 @@ def _check_scale(array: Array, name: str, limit: float) -> None:
         raise ValueError(
             f"{name}: values of at most {high:.3g} lead out of float64; multiply {name} by a constant"
         )
-
-
-def _affine_fit(X: Array, Y: Array, weight: Array | None, linear: bool) -> tuple[Array, Array]:
-    w = np.ones(len(X)) if weight is None else weight
-    keep = w > 0
-    if not keep.all():
-        X, Y, w = X[keep], Y[keep], w[keep]
-    share = w / w.sum()
-    x_mean, y_mean = share @ X, share @ Y
-    A = np.zeros((X.shape[1], Y.shape[1]))
-    if not linear:
-        return A, y_mean
-    centred = X - x_mean
-    root = np.sqrt(w)[:, None]
-    U, s, Vt = np.linalg.svd(centred * root, full_matrices=False)
-    noise = 8.0 * np.finfo(float).eps * np.sqrt(w.sum()) * np.abs(X).max(initial=0.0)
-    rank = int(np.sum(s > max(noise, np.finfo(float).eps * len(X) * s.max(initial=0.0))))
-    # U is orthogonal to the weighted constant, so Y needs no centring (no copy of Y either)
-    A = Vt[:rank].T @ (((U[:, :rank] * root).T @ Y) / s[:rank, None])
-    null = _null_space(Vt[:rank], X.shape[1])
-    g = x_mean @ null
-    c = y_mean - x_mean @ A
-    B = np.outer(g, c) / (1.0 + g @ g)
-    return A + null @ B, c - g @ B
-
-
-def _null_space(rows: Array, d: int) -> Array:
-    if len(rows) == d:
-        return np.zeros((d, 0))
-    if len(rows) == 0:
-        return np.eye(d)
-    return np.linalg.svd(rows, full_matrices=True)[2][len(rows) :].T

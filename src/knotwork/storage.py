@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ._files import replacing
 from ._validate import read_only
-from .certificate import Certificate, certify
+from .certificate import Certificate, certify, sees_moments
 from .dual_norm import Rigour
+from .losses import Loss, PerTask, resolve_loss
 from .network import ReLUNetwork
 from .penalty import Penalty
 from .problem import Problem
@@ -158,7 +159,7 @@ def _solution_tensors(solution: Solution) -> dict[str, Array]:
     tensors["certificate"] = np.array([getattr(certificate, name) for name in _NUMBERS], dtype=float)
     if certificate.worst_neuron is not None:
         tensors["worst_neuron"] = certificate.worst_neuron
-    if problem.lam == 0:
+    if problem.lam == 0 or not sees_moments(problem):
         tensors["dual_point"] = certificate.dual_point
     tensors["trace"] = np.array([astuple(entry) for entry in solution.trace], dtype=float).reshape(-1, 5)
     return tensors
@@ -168,11 +169,27 @@ def _solution_record(solution: Solution) -> dict[str, Any]:
     problem = solution.problem
     return {
         "lam": problem.lam,
-        "loss": problem.loss if isinstance(problem.loss, str) else problem.loss.name,
+        "loss": _loss_record(problem.loss_function),
         "penalty": {"biases": problem.penalty.biases, "skip": problem.penalty.skip},
         "status": solution.status.name,
         "rigour": solution.certificate.rigour.name,
     }
+
+
+def _loss_record(loss: Loss) -> Any:
+    if isinstance(loss, PerTask):
+        return [_loss_record(one) for one in loss.losses]
+    numbers = {item.name: getattr(loss, item.name) for item in fields(loss)}
+    return {"name": loss.name, **numbers} if numbers else loss.name
+
+
+def _take_loss(record: Any) -> Loss:
+    if isinstance(record, list):
+        return resolve_loss([_take_loss(one) for one in record])
+    if isinstance(record, str):
+        return resolve_loss(record)
+    numbers = {name: value for name, value in record.items() if name != "name"}
+    return type(resolve_loss(record["name"]))(**numbers)
 
 
 def _take_network(tensors: Mapping[str, Array], names: set[str]) -> ReLUNetwork:
@@ -189,7 +206,7 @@ def _take_solution(tensors: dict[str, Array], record: Mapping[str, Any]) -> Solu
         tensors["X"],
         tensors["Y"],
         record["lam"],
-        record["loss"],
+        _take_loss(record["loss"]),
         Penalty(**record["penalty"]),
         tensors.get("sample_weight"),
         copy=False,

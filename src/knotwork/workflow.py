@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from .network import ReLUNetwork
 from .problem import Problem
 from .scaling import TaskScaling
+from .selection import CrossValidation, Refit, cross_validate
+from .selection import refit as least_squares_on_knots
+from .selection.cross_validation import Rule
+from .selection.folds import Scheme
 from .solution import Solution, Status
 from .solvers.solve import lam_max, solve, solve_n_knots
 from .solvers.watch import Progress
@@ -23,7 +27,10 @@ Array = NDArray[np.float64]
 Scale = Literal["task", "none"]
 
 MOST_SHOWN = 16
+DEFAULT_FOLDS = 10
 _LEADERS = 3
+_N_LAMS, _LAM_RATIO = 50, 1e-4
+_PLAIN_RATIO = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,10 @@ class FitResult:
         empty, when the time ran out or the user stopped.
     seconds : spent on all of this.
     notices : what was chosen without being asked.
+    cross_validation : how lam was chosen, where it was by held-out data; losses and lams are of the
+        scaled problem.
+    scheme : how its folds were made, "blocked" or "interleaved".
+    refit : least squares on the knots, in task units, where it was asked for.
     """
 
     table: Table
@@ -71,6 +82,14 @@ class FitResult:
     apart: tuple[Solution, ...]
     seconds: float
     notices: tuple[str, ...] = ()
+    cross_validation: CrossValidation | None = None
+    scheme: Scheme = "blocked"
+    refit: Refit | None = None
+
+    @property
+    def fitted_network(self) -> ReLUNetwork:
+        """In data units: the refit where it was asked for, else `network`."""
+        return self.network if self.refit is None else self.scaling.to_data_units(self.refit.network)
 
     @property
     def lam_ratio(self) -> float | None:
@@ -103,6 +122,11 @@ def fit_table(
     lam: float | None = None,
     lam_ratio: float | None = None,
     n_knots: int | None = None,
+    cv: int | None = None,
+    scheme: Scheme = "blocked",
+    rule: Rule = "1se",
+    n_jobs: int | None = None,
+    refit: bool = False,
     scale: Scale = "task",
     tol: float = 1e-8,
     max_seconds: float | None = None,
@@ -113,8 +137,14 @@ def fit_table(
     Parameters
     ----------
     table : see `read_table`.
-    lam, lam_ratio, n_knots : at most one: the strength of weight decay, its share of lam_max
-        (0.01 when none is given), or the largest lam with at least so many knots.
+    lam, lam_ratio, n_knots, cv : at most one: the strength of weight decay, its share of lam_max,
+        the largest lam with at least so many knots, or the number of folds by which lam is
+        cross-validated. With none, 10 folds; where the data make no folds, lam_ratio 0.01.
+    scheme, rule, n_jobs : as in `cross_validate`. By default runs of consecutive inputs are held
+        out, for neighbours in a series err alike and interleaved folds then ask for all knots
+        there are; and of the lams within one standard error the largest is taken, for every
+        knot is to be read and explained.
+    refit : also fit the knots by least squares, without shrinkage.
     scale : "task" centres every task and divides it by its standard deviation before the fit, so
         that none owns the knots by its unit; "none" takes labels as they are.
     tol, max_seconds, progress : as in `solve`; the seconds are for everything together.
@@ -126,7 +156,7 @@ def fit_table(
     began = time.monotonic()
     chosen = [
         name
-        for name, one in (("lam", lam), ("lam_ratio", lam_ratio), ("n_knots", n_knots))
+        for name, one in (("lam", lam), ("lam_ratio", lam_ratio), ("n_knots", n_knots), ("cv", cv))
         if one is not None
     ]
     if len(chosen) > 1:
@@ -139,15 +169,24 @@ def fit_table(
     largest = lam_max(problem)
     if largest == 0 and problem.lam > 0:
         notices.append("the labels lie on straight lines: no lam > 0 needs a knot")
+    validation = None
     if n_knots is not None:
         solution = solve_n_knots(problem, n_knots, tol=tol, max_seconds=max_seconds, progress=progress)
     else:
-        if lam is None and largest > 0:
-            problem = problem.with_lam((0.01 if lam_ratio is None else lam_ratio) * largest)
-        solution = solve(problem, tol=tol, max_seconds=max_seconds, progress=progress)
+        if not chosen or cv is not None:
+            validation = _cross_validated(
+                problem, largest, cv, scheme, rule, tol, n_jobs, max_seconds, progress, notices
+            )
+        if validation is not None:
+            solution = validation.solution
+        else:
+            if lam is None and largest > 0:
+                problem = problem.with_lam((_PLAIN_RATIO if lam_ratio is None else lam_ratio) * largest)
+            solution = solve(problem, tol=tol, max_seconds=max_seconds, progress=progress)
     shown = tuple(range(min(table.n_tasks, MOST_SHOWN)))
     deadline = None if max_seconds is None else began + max_seconds
-    apart = _solve_apart(solution, shown, tol, deadline, progress)
+    stopped = Status.STOPPED in (solution.status, validation.status if validation else None)
+    apart = () if stopped else _solve_apart(solution, shown, tol, deadline, progress)
     if len(apart) < len(shown):
         notices.append(f"stopped early: {len(apart)} of {len(shown)} tasks were fitted alone for comparison")
     return FitResult(
@@ -161,7 +200,54 @@ def fit_table(
         apart,
         time.monotonic() - began,
         tuple(notices),
+        validation,
+        scheme,
+        least_squares_on_knots(solution) if refit else None,
     )
+
+
+def _cross_validated(
+    problem: Problem,
+    largest: float,
+    cv: int | None,
+    scheme: Scheme,
+    rule: Rule,
+    tol: float,
+    n_jobs: int | None,
+    max_seconds: float | None,
+    progress: Progress | None,
+    notices: list[str],
+) -> CrossValidation | None:
+    """lam by held-out data; None, and a notice, where nobody asked for it and it cannot be."""
+    folds = min(DEFAULT_FOLDS, len(np.unique(problem.X))) if cv is None else cv
+    if largest == 0 and cv is None:
+        return None
+    try:
+        found = cross_validate(
+            problem,
+            folds,
+            scheme=scheme,
+            rule=rule,
+            n_lams=_N_LAMS,
+            lam_ratio=_LAM_RATIO,
+            tol=tol,
+            n_jobs=n_jobs,
+            max_seconds=max_seconds,
+            progress=progress,
+        )
+    except ValueError as error:
+        if cv is not None or not str(error).startswith("cv:"):
+            raise
+        notices.append(f"lam = {_PLAIN_RATIO} lam_max, without cross-validation ({error})")
+        return None
+    if len(found.lams) < _N_LAMS and largest > 0:
+        notices.append(f"stopped early: lam is the best of the {len(found.lams)} that every fold finished")
+    elif found.lam == found.lams[-1] and largest > 0:
+        notices.append(
+            f"the smallest of the lams compared was chosen, {_LAM_RATIO:g} lam_max: the labels may have "
+            "next to no noise; compare with a smaller --lam"
+        )
+    return found
 
 
 def table_scaling(table: Table, scale: str) -> TaskScaling:
@@ -187,8 +273,6 @@ def _solve_apart(
     deadline: float | None,
     progress: Progress | None,
 ) -> tuple[Solution, ...]:
-    if solution.status is Status.STOPPED:
-        return ()
     if solution.problem.n_tasks == 1:
         return (solution,)
     apart: list[Solution] = []

@@ -111,23 +111,6 @@ def test_bad_options_are_named(options, error, message):
         kw.solve(kw.Problem(np.arange(4.0), np.ones((4, 2)), 0.1), **options)
 
 
-@pytest.mark.parametrize(
-    "penalty",
-    [
-        kw.Penalty(False, "none"),
-        kw.Penalty(True, "none"),
-        kw.Penalty(True, "frobenius"),
-        kw.Penalty(True, "nuclear"),
-    ],
-    ids=str,
-)
-def test_other_penalties_say_not_yet(penalty):
-    problem = kw.Problem(np.arange(4.0), np.ones(4), 0.1, penalty=penalty)
-    for call in (kw.solve, kw.lam_max):
-        with pytest.raises(NotImplementedError, match=r"^penalty: .*not implemented yet"):
-            call(problem)
-
-
 def test_several_inputs_say_not_yet():
     problem = kw.Problem(np.eye(4)[:, :2], np.ones(4), 0.1)
     for call in (kw.solve, kw.lam_max):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.status import Status as Spinner
 from rich.table import Table as Grid
@@ -81,6 +82,7 @@ def show_fit(result: FitResult, files: Sequence[Path]) -> None:
     )
     for notice in result.notices:
         _line(terminal, "note", notice)
+    _show_choice(terminal, result)
     share = "" if result.lam_ratio is None else f" = {result.lam_ratio:.4g} lam_max"
     lam = solution.problem.lam
     loss = f"squared error / 2 + lam {solution.problem.penalty.formula}" if lam > 0 else "interpolation"
@@ -94,6 +96,15 @@ def show_fit(result: FitResult, files: Sequence[Path]) -> None:
     _show_numbers(terminal, solution.certificate)
     _line(terminal, "", f"{count(len(solution.trace), 'round')}, {result.seconds:.2f} s in all")
     _show_knots(terminal, result)
+    if result.refit is not None:
+        left = result.refit.residual_sum_of_squares
+        shrunk = 2.0 * solution.problem.loss_value(solution.network)
+        _line(
+            terminal,
+            "refit",
+            f"without shrinkage, {count(result.refit.df, 'free parameter')}: residual sum of squares "
+            f"{left:.6g} instead of {shrunk:.6g}; fitted.csv is of the refit",
+        )
     _line(terminal, "wrote", ", ".join(str(file) for file in files))
 
 
@@ -111,6 +122,28 @@ def show_datasets(bundled: Sequence[Dataset]) -> None:
         _line(terminal, dataset.name, dataset.title)
         _line(terminal, "", f"source: {dataset.source}")
         _line(terminal, "", f"licence: {dataset.licence}")
+
+
+def _show_choice(terminal: Console, result: FitResult) -> None:
+    """How held-out data chose lam."""
+    found = result.cross_validation
+    if found is None:
+        return
+    how = "runs of inputs" if result.scheme == "blocked" else "every k-th input"
+    _line(terminal, "chosen", f"lam by {len(found.folds)}-fold cross-validation, {how} held out")
+    per = 1.0 if result.lam_max == 0 else result.lam_max
+    for name, lam in (("min", found.lam_min), ("1se", found.lam_1se)):
+        at = np.flatnonzero(found.lams == lam)
+        if len(at):
+            i = int(at[0])
+            what = "least" if name == "min" else "largest lam within one error of it"
+            mark = " <- used" if name == found.rule else ""
+            _line(
+                terminal,
+                "",
+                f"{name}: {lam / per:.4g} lam_max, held-out loss {found.mean_loss[i]:.4g} "
+                f"± {found.standard_error[i]:.2g} per label ({what}){mark}",
+            )
 
 
 def _show_numbers(terminal: Console, certificate: Certificate) -> None:

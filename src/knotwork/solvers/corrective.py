@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 _MAX_STEPS = 60
 _LOOSE = 1e-3
 _FLAT = 1e-11
+_REFINEMENTS = 4
 (_trtrs,) = get_lapack_funcs(("trtrs",), dtype=np.float64)
 
 
@@ -34,6 +35,7 @@ class Reduced:
 @dataclass(frozen=True, eq=False)
 class _State:
     value: float
+    root: Array
     factor: Array
     response: Array
     norms: Array
@@ -72,12 +74,31 @@ def correct(
                 break
             step *= 0.5
             if flat or step < 1e-10:
-                return eta, eta[:, None] * _stack(state.response) / lam
+                return eta, _output_weights(reduced, lam, eta, state)
         stuck = flat and not moved_gap < 0.99 * gap
         eta, state, gap = trial, moved, moved_gap
         if stuck:
             break
-    return eta, eta[:, None] * _stack(state.response) / lam
+    return eta, _output_weights(reduced, lam, eta, state)
+
+
+def _output_weights(reduced: Reduced, lam: float, eta: Array, state: _State) -> Array:
+    """V (K, T) = eta R' alpha / lam, refined until the residual C - R V itself says so: where lam is
+    small beside the features, the digits that S^-1 loses would show in the dual point."""
+    R, C = reduced.R, reduced.C
+    V = eta[:, None] * state.response / lam
+    kept, mismatch = V, np.inf
+    for _ in range(_REFINEMENTS):
+        off = V - eta[:, None] * (R.transpose(0, 2, 1) @ (C - R @ V)) / lam
+        size = float(np.abs(off).max(initial=0.0))
+        if not size < 0.5 * mismatch:
+            break
+        mismatch, kept = size, V
+        half = _solve(state.root, R @ off)
+        V = V - off + eta[:, None] * (state.factor.transpose(0, 2, 1) @ half)
+    else:
+        return _stack(V)
+    return _stack(kept)
 
 
 def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
@@ -85,15 +106,16 @@ def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
     S = (R * eta) @ R.transpose(0, 2, 1)
     diagonal = np.arange(S.shape[1])
     S[:, diagonal, diagonal] += lam
-    solved = _solve(_factor(S), np.concatenate([C, R], axis=2))
+    root = cholesky(S)
+    solved = _solve(root, np.concatenate([C, R], axis=2))
     z, factor = solved[:, :, : C.shape[2]], solved[:, :, C.shape[2] :]
     response = lam * (factor.transpose(0, 2, 1) @ z)
     value = 0.5 * lam * (float(np.sum(z * z)) + float(eta.sum()))
     norms = np.sqrt(np.einsum("pkt,pkt->k", response, response))
-    return _State(value, factor, response, norms)
+    return _State(value, root, factor, response, norms)
 
 
-def _factor(S: Array) -> Array:
+def cholesky(S: Array) -> Array:
     try:
         return np.asarray(np.linalg.cholesky(S), dtype=np.float64)
     except np.linalg.LinAlgError:
@@ -132,14 +154,20 @@ def _newton_target(reduced: Reduced, lam: float, eta: Array, state: _State) -> A
     M = state.factor.transpose(0, 2, 1) @ state.factor
     outer = state.response @ state.response.transpose(0, 2, 1)
     H = np.sum(M * outer, axis=0) / lam
-    diagonal = np.maximum(np.diag(H), np.finfo(float).tiny)
-    scale = 1.0 / np.sqrt(diagonal)
-    H = H * scale * scale[:, None]
+    # a neuron that the data hardly see has no curvature: its mass is for nothing
+    diagonal = np.diag(H)
+    seen = np.flatnonzero(diagonal > 1e-20 * float(diagonal.max(initial=0.0)))
+    target = np.zeros_like(eta)
+    if len(seen) == 0:
+        return target
+    scale = 1.0 / np.sqrt(diagonal[seen])
+    H = H[np.ix_(seen, seen)] * scale * scale[:, None]
     L = _cholesky(H)
-    gradient = _gradient(state, lam) * scale
-    goal = L.T @ (eta / scale) - _trtrs(L, gradient, lower=1)[0]
+    gradient = _gradient(state, lam)[seen] * scale
+    goal = L.T @ (eta[seen] / scale) - _trtrs(L, gradient, lower=1)[0]
     solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(H))
-    return solution * scale
+    target[seen] = solution * scale
+    return target
 
 
 def _cholesky(H: Array) -> Array:

@@ -291,6 +291,10 @@ def _interpolate(
     """Connect the dots (A, section 3); where labels are missing, a convex problem fills them in."""
     x, y = tasks.points.x, tasks.points.y
     if tasks.points.w is None or tasks.points.w.shape[1] == 1 or len(x) < 3:
+        # where one task is left, inputs may remain that only the others had labels at
+        kept = slice(None) if tasks.points.w is None else np.all(tasks.points.w > 0, axis=1)
+        if tasks.points.w is None or tasks.points.w.shape[1] == 1:
+            x, y = x[kept], y[kept]
         network = tasks.network(_interpolant(x, y), rest)
         found = Found(network, *certify_on(points, problem, network))
     else:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 from threadpoolctl import ThreadpoolController
 
 from ..bins import Bins
-from ..certificate import require_supported
+from ..certificate import require_supported, sees_moments
+from ..certificate.labels import Labels
+from ..dual_norm.arcs import responses
 from ..dual_norm.knots import maximise
+from ..losses import Squared
 from ..network import ReLUNetwork
 from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status
+from .any_loss import solve_any_loss
 from .one_input import solve_one_input
 from .watch import Progress, Watch
 
+_HUGE_LAM = 1e6
 _CUT_SHORT = (Status.STOPPED, Status.MAX_SECONDS)
 
 
@@ -34,8 +41,9 @@ def solve(
 ) -> Solution:
     """The global optimum of `problem` over networks of any width, to a certified gap.
 
-    One input, squared loss, free biases and skip connection (A (9); (3) at lam = 0). The
-    network returned has its knots at data points (A, Lemma 3.2).
+    One input, every loss and penalty; the method follows from them. With free biases (A (9), (12),
+    B (9); A (3) at lam = 0) the network returned has its knots at data points (A, Lemma 3.2); with
+    penalised ones (B (4), (7), (11), (12)) they lie where the optimum has them.
 
     Parameters
     ----------
@@ -50,7 +58,7 @@ def solve(
     ------
     TypeError, ValueError : for arguments of the wrong kind; at lam = 0 for labels that
         differ at equal inputs (no network interpolates them).
-    NotImplementedError : for problems that no solver takes yet.
+    NotImplementedError : for several inputs.
     """
     require_supported(problem)
     watch = Watch(tol, max_rounds, max_seconds, progress)
@@ -58,15 +66,76 @@ def solve(
         problem.check_network(start)
     # the matrices are small and many: BLAS threads would only wait for each other
     with _blas().limit(limits=1, user_api="blas"):
-        return solve_one_input(problem, watch, start)
+        if sees_moments(problem):
+            return solve_one_input(problem, watch, start)
+        return solve_any_loss(problem, watch, start)
 
 
 def lam_max(problem: Problem) -> float:
-    """The least lam at and above which the optimum has no neuron: max |p| at the free fit.
+    """The least lam at and above which the optimum has no neuron; 0 for affine data.
 
-    0 for affine data.
+    Where the free parts cost nothing it is the dual norm at the free fit. Penalised c and A change
+    with lam, and the neuron-free lams need be no half-line: then it is found by going down from
+    above in steps of 5 % and bisecting.
     """
     require_supported(problem)
+    if isinstance(problem.loss, Squared) and sees_moments(problem):
+        return _knots_lam_max(problem)
+    problem = problem if problem.lam > 0 else problem.with_lam(1.0)
+    if not problem.loss_function.smooth:
+        return _lam_max_by_solving(problem)
+    if not problem.penalty.biases:
+        return _response_at_free_fit(problem)
+    nothing = problem.with_lam(_HUGE_LAM * max(_response_at_free_fit(problem), 1e-300))
+    high = max(_response_at_free_fit(nothing), _response_at_free_fit(problem))
+    while _response_at_free_fit(problem.with_lam(high)) > high > 0:
+        high *= 2.0
+    low = high
+    while low > 1e-9 * high:
+        low *= 0.95
+        if _response_at_free_fit(problem.with_lam(low)) > low:
+            break
+    else:
+        return 0.0
+
+    def excess(log_lam: float) -> float:
+        lam = float(np.exp(log_lam))
+        return _response_at_free_fit(problem.with_lam(lam)) / lam - 1.0
+
+    root: Any = brentq(excess, np.log(low), np.log(low / 0.95), xtol=1e-14)
+    return float(np.exp(root))
+
+
+def _response_at_free_fit(problem: Problem) -> float:
+    """The dual norm at the fit without neurons; 0 where that is rounding."""
+    labels = Labels.of(problem)
+    f = problem.free_fit().predict(labels.x)
+    alpha = labels.gradient_point(f)
+    largest = responses(labels.x, alpha, problem.penalty.biases).largest
+    reach = float(np.abs(labels.x).max()) + (1.0 if problem.penalty.biases else 0.0)
+    size = np.abs(labels.w * f) if labels.loss.interpolates else np.abs(alpha)
+    noise = 64.0 * np.finfo(float).eps * reach * float(np.sum(size))
+    return largest if largest > noise else 0.0
+
+
+def _lam_max_by_solving(problem: Problem) -> float:
+    # the total weight times the inputs' reach bounds every response to a subgradient
+    high = float(problem.label_weight().sum()) * (float(np.abs(problem.X).max()) + 1.0)
+    low = 0.0
+    while high - low > 1e-3 * high:
+        middle = 0.5 * high if low == 0.0 else float(np.sqrt(low * high))
+        if middle < 1e-12 * high:
+            return 0.0
+        if solve(problem.with_lam(middle), tol=1e-6).network.n_neurons:
+            low = middle
+        else:
+            high = middle
+            if high < 1e-12:
+                return 0.0
+    return high
+
+
+def _knots_lam_max(problem: Problem) -> float:
     points = Points.from_problem(problem)
     if len(points.x) <= 2:
         return 0.0

@@ -28,11 +28,17 @@ _MOST_NEW = 300
 class WorkingSet:
     """Knots under consideration, their masses, and the bins that show the data to them."""
 
-    def __init__(self, points: Points, lam: float, out_of_time: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        points: Points,
+        lam: float,
+        out_of_time: Callable[[], bool] = lambda: False,
+        bins: Bins | None = None,
+    ) -> None:
         self.lam = lam
         self.out_of_time = out_of_time
         self.points = points
-        self.bins = Bins(points)
+        self.bins = Bins(points) if bins is None else bins
         self.knots: Index = np.zeros(0, dtype=np.intp)
         self.masses: Array = np.zeros(0)
         self.objective = float("inf")
@@ -54,6 +60,20 @@ class WorkingSet:
         wanted = np.flatnonzero(mass[1:-1]) + 1
         self.bins.refine_around(x[wanted])
         self.knots, self.masses = np.searchsorted(self.bins.start, wanted), mass[wanted]
+
+    def restart(self, lam: float, points: Index, masses: Array, objective: float) -> None:
+        """Go on to another lam with knots at the `points` (K,), increasing, their masses (K,), and
+        about what the objective will be."""
+        self.bins.refine_around(self.points.x[points])
+        self.knots, self.masses = np.searchsorted(self.bins.start, points), masses
+        self.lam, self.objective = lam, objective
+        self.gap = self.proven_gap = objective
+        self.grew = False
+
+    @property
+    def points_of_knots(self) -> Index:
+        """(K,) the knots as indices of the points."""
+        return self.bins.start[self.knots]
 
     def fit(self, tol: float) -> Spline:
         """Solve for the present knots, finely enough for a relative gap of `tol` in the end;
@@ -107,11 +127,11 @@ class WorkingSet:
             if not hides.any():
                 break
             self.knots = bins.refine(hides)[self.knots]
-        self.grew = self.gap > target and self._add(norms)
+        self.grew = self.gap > target and self.add_peaks(norms)
 
     def add_hidden(self, best: Maximum) -> None:
         """Add the knots that a certificate found inside bins; `grew` says whether there were any."""
-        self.grew = self._add(self._show(best))
+        self.grew = self.add_peaks(self._show(best))
 
     def _show(self, best: Maximum) -> Array:
         """Make the hidden peaks anchors; |p| there, 0 at the other anchors."""
@@ -122,14 +142,18 @@ class WorkingSet:
         shown[np.searchsorted(self.bins.start, best.hidden)] = best.hidden_norms
         return shown
 
-    def _add(self, norms: Array) -> bool:
-        peak = _peaks(norms, self.lam)
+    def add_peaks(self, norms: Array, sides: bool = False) -> bool:
+        """Add the anchors where |p| (m,) peaks above lam, with `sides` those too where it has come
+        down halfway to lam; whether there were any but knots."""
+        peak = peaks_above(norms, self.lam)
         peak[self.knots] = False
         new = np.flatnonzero(peak)
         if len(new) == 0:
             return False
         most = max(30, min(2 * len(self.knots), _MOST_NEW))
         new = new[np.argsort(-norms[new], kind="stable")[:most]]
+        if sides:
+            new = np.setdiff1d(_with_sides(norms, new, self.lam), self.knots)
         knots = np.concatenate([self.knots, new])
         masses = np.concatenate([self.masses, np.zeros(len(new))])
         order = np.argsort(knots)
@@ -144,9 +168,19 @@ def _gap_at(lam: float, cost: Array, response: Array, misfit: float, largest: fl
     return float(terms.sum()) + 0.5 * (1.0 - scale) ** 2 * misfit
 
 
-def _peaks(norms: Array, lam: float) -> NDArray[np.bool_]:
+def peaks_above(norms: Array, lam: float) -> NDArray[np.bool_]:
     """Local maxima of |p| above lam, but for the outermost data."""
     edge = np.concatenate([[0.0], norms, [0.0]])
     peak = (norms > lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
     peak[0] = peak[-1] = False
     return peak
+
+
+def _with_sides(norms: Array, peaks: Index, lam: float) -> Index:
+    """The peaks, and to either side of each where |p| has come down halfway to lam."""
+    sides = [peaks]
+    for peak in peaks.tolist():
+        low = norms < 0.5 * (norms[peak] + lam)
+        left, right = low[peak::-1], low[peak:]
+        sides.append(np.array([peak - int(np.argmax(left)), peak + int(np.argmax(right))]))
+    return np.unique(np.clip(np.concatenate(sides), 1, len(norms) - 1))

@@ -1,107 +1,26 @@
-"""How far from the global optimum any network can still be: a bound over all networks of any width."""
+"""One input, squared loss, biases and skip connection free: the certificate from the data's moments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ._validate import as_float_array, read_only
-from .bins import Affine, Bins, Line, feature_factor
-from .dual_norm import Rigour
-from .dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
-from .network import ReLUNetwork, safe_row_norms
-from .points import Points
-from .problem import Problem
+from ..bins import Affine, Bins, Line, feature_factor
+from ..dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
+from ..network import ReLUNetwork, safe_row_norms
+from ..points import Points
+from ..problem import Problem
+from .record import Certificate, assemble
 
 Array = NDArray[np.float64]
 _ROUNDING = 1e-13
 _POLISH = 3
 _HIGHEST = 1e100
 _MOST_KNOTS = 1500
-
-
-@dataclass(frozen=True, eq=False)
-class Certificate:
-    """Weak duality at a network: `dual` <= F* <= `primal`, F* over all networks of any width.
-
-    primal : the objective F of the network.
-    dual : a proven lower bound of F*, from a feasible dual point.
-    gap : primal - dual >= 0, summed from nonnegative terms, so free of cancellation.
-    relative_gap : gap / max(|primal|, |dual|); 0 when the gap is at most 1e-14 of the objective
-        of the fit without neurons.
-    rigour : what is proven of the dual constraint.
-    bound : the proven lower bound of F*; differs from `dual` only where rigour is HEURISTIC.
-    worst_neuron : (d + 1,) the unit neuron (w, b) that responds most to the dual point; None
-        where no neuron responds.
-    slack : at lam = 0, <alpha, y - f>: what missing the labels by a rounding error may hide.
-    """
-
-    primal: float
-    dual: float
-    gap: float
-    relative_gap: float
-    rigour: Rigour
-    bound: float
-    worst_neuron: Array | None
-    slack: float = 0.0
-    _make_dual_point: Callable[[], Array] = field(default=None, repr=False)  # type: ignore[assignment]
-
-    @cached_property
-    def dual_point(self) -> Array:
-        """(N, T) the feasible dual point alpha, in the rows of the problem; 0 at missing labels.
-
-        Computed when first asked for.
-        """
-        return read_only(self._make_dual_point())
-
-
-def require_supported(problem: Problem) -> None:
-    """Raise NotImplementedError where no solver and no dual norm exist yet."""
-    if problem.n_inputs != 1:
-        raise NotImplementedError(
-            f"X: {problem.n_inputs} inputs are not implemented yet; solve and certify take one input"
-        )
-    if problem.penalty.biases or problem.penalty.skip != "free":
-        raise NotImplementedError(
-            f"penalty: {problem.penalty} is not implemented yet; use Penalty(biases=False, skip='free')"
-        )
-
-
-def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None = None) -> Certificate:
-    """Bound the distance of `network` from the global optimum of `problem`.
-
-    For squared loss and lam > 0 the dual of A (9) is
-    D(alpha) = <alpha, y> - sum alpha^2 / (2 w) subject to sum alpha = sum alpha x = 0 and
-    |p(x)| <= lam at every x, p(x) = sum over x_i > x of alpha_i (x_i - x). At lam = 0 it is
-    <alpha, y> subject to |p| <= 1.
-
-    Parameters
-    ----------
-    problem : one input, squared loss, free biases and skip connection.
-    network : any network of as many inputs and tasks, solved here or not.
-    dual_point : (N, T) where to evaluate the dual after projection to the free parts'
-        constraints and scaling to feasibility. The residual of `network`, projected, when
-        None; at lam = 0 the bends of `network` (without gaps: the exact optimum of the dual).
-
-    Raises
-    ------
-    TypeError, ValueError : for a network or dual point that does not fit the problem.
-    NotImplementedError : for problems that are not of the above kind.
-    """
-    require_supported(problem)
-    problem.check_network(network)
-    alpha = None
-    if dual_point is not None:
-        alpha = as_float_array(dual_point, "dual_point")
-        alpha = alpha[:, None] if alpha.ndim == 1 else alpha
-        if alpha.shape != problem.Y.shape:
-            raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
-    return certify_on(Points.from_problem(problem), problem, network, alpha)[0]
+_COARSE = 1e-3
 
 
 def certify_on(
@@ -191,8 +110,11 @@ def _certify_residual(
         # the spread of labels at equal inputs bends nothing, so it need not be scaled
         return alpha + (1.0 - scale) * points.spread_in_rows(problem)
 
+    if gap > _COARSE * primal:
+        # far from the optimum the rounding of the primal is too large beside the dual
+        return _certify_with(points, problem, network, make_dual_point())
     floor = _no_gap(labels, points.scatter + free_objective)
-    return _assemble(primal, primal - gap, gap, floor, _worst(bins, peak), make_dual_point), peak
+    return assemble(primal, primal - gap, gap, floor, _worst(bins, peak), make_dual_point), peak
 
 
 def _hinges(location: Array, jump: Array, bins: Bins) -> Line:
@@ -260,7 +182,7 @@ def _certify_with(
     dual = min(dual, primal)
     sums, free_objective = _label_sums(Bins(points))
     floor = _no_gap(sums, points.scatter + free_objective) if problem.lam > 0 else 0.0
-    certificate = _assemble(primal, dual, primal - dual, floor, _worst(bins, peak), lambda: alpha)
+    certificate = assemble(primal, dual, primal - dual, floor, _worst(bins, peak), lambda: alpha)
     return replace(certificate, slack=slack), peak
 
 
@@ -272,22 +194,6 @@ def _worst(bins: Bins, peak: Maximum) -> float | None:
     if len(peak.hidden) and peak.hidden_norms.max() > norms.max():
         return float(bins.points.x[peak.hidden[np.argmax(peak.hidden_norms)]])
     return float(bins.x[np.argmax(norms)])
-
-
-def _assemble(
-    primal: float,
-    dual: float,
-    gap: float,
-    floor: float,
-    worst: float | None,
-    make_dual_point: Callable[[], Array],
-) -> Certificate:
-    if gap <= floor:
-        relative = 0.0
-    else:
-        relative = gap / max(abs(primal), abs(dual)) if np.isfinite(primal) else float("inf")
-    neuron = None if worst is None else np.array([1.0, -worst])
-    return Certificate(primal, dual, gap, relative, Rigour.EXACT, dual, neuron, 0.0, make_dual_point)
 
 
 def _label_sums(bins: Bins) -> tuple[float, float]:
@@ -328,7 +234,9 @@ def _weighted_line(x: Array, alpha: Array, weight: Array) -> Array:
     centre = np.sum(weight * x[:, None], axis=0) / total
     d = x[:, None] - centre
     spread = np.sum(weight * d * d, axis=0)
-    slope = np.divide(np.sum(alpha * d, axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
+    # inputs that are all one have a spread of rounding, and no slope
+    noise = total * (16.0 * np.finfo(float).eps * float(np.abs(x).max(initial=0.0))) ** 2
+    slope = np.divide(np.sum(alpha * d, axis=0), spread, out=np.zeros_like(spread), where=spread > noise)
     return alpha.sum(axis=0) / total + slope * d
 
 
@@ -359,7 +267,7 @@ def certify_interpolation(
     steep = float((1.0 / h).sum()) if len(h) else 0.0
     floor = 4.0 * np.finfo(float).eps * problem.label_scale * steep
     worst = float(points.x[np.argmax(norms)]) if largest > 0 else None
-    certificate = _assemble(primal, dual, primal - dual, floor, worst, make_dual_point)
+    certificate = assemble(primal, dual, primal - dual, floor, worst, make_dual_point)
     error = values - network.predict(points.x)
     slack = float(np.sum(scale * p * slope_changes(points.x, error)))
     padded = np.zeros_like(values)

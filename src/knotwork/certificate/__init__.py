@@ -1,0 +1,75 @@
+"""How far from the global optimum any network can still be: a bound over all networks of any width."""
+
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from .._validate import as_float_array
+from ..losses import Squared
+from ..network import ReLUNetwork
+from ..points import Points
+from ..problem import Problem
+from .labels import certify_labels
+from .moments import certify_interpolation, certify_on
+from .record import Certificate
+
+__all__ = [
+    "Certificate",
+    "certify",
+    "certify_interpolation",
+    "certify_on",
+    "require_supported",
+    "sees_moments",
+]
+
+
+def require_supported(problem: Problem) -> None:
+    """Raise NotImplementedError where no solver and no dual norm exist yet."""
+    if problem.n_inputs != 1:
+        raise NotImplementedError(
+            f"X: {problem.n_inputs} inputs are not implemented yet; solve and certify take one input"
+        )
+
+
+def sees_moments(problem: Problem) -> bool:
+    """Whether the moments of the data are all that enters: squared loss (at lam = 0 any loss that
+    interpolates), biases and skip connection free."""
+    free = not problem.penalty.biases and problem.penalty.skip == "free"
+    return free and (problem.lam == 0 or isinstance(problem.loss, Squared))
+
+
+def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None = None) -> Certificate:
+    """Bound the distance of `network` from the global optimum of `problem`.
+
+    The dual of F is D(alpha) = - sum w l*(y, -alpha / w) - (|sum alpha|^2 + |sum alpha x|^2) / (2 lam),
+    l* the conjugate of the loss: for squared loss <alpha, y> - sum alpha^2 / (2 w) - ... The
+    second term is there for the penalised parts c and (Frobenius) A; where they are free their sums
+    vanish, and a nuclear norm asks for |sum alpha x|_op <= lam. Feasible is alpha with
+    |sum_i alpha_i relu(w x_i + b)| <= lam for every unit neuron. At lam = 0 it is <alpha, y> with 1
+    for lam.
+
+    Parameters
+    ----------
+    problem : one input; every loss and penalty.
+    network : any network of as many inputs and tasks, solved here or not.
+    dual_point : (N, T) where to evaluate the dual after projection to the free parts'
+        constraints and scaling to feasibility. When None, minus the gradient of the loss at
+        `network`, its free parts fitted anew; at lam = 0 the bends of `network` (without gaps, and
+        with biases and skip connection free: the exact optimum of the dual).
+
+    Raises
+    ------
+    TypeError, ValueError : for a network or dual point that does not fit the problem.
+    NotImplementedError : for problems that are not of the above kind.
+    """
+    require_supported(problem)
+    problem.check_network(network)
+    alpha = None
+    if dual_point is not None:
+        alpha = as_float_array(dual_point, "dual_point")
+        alpha = alpha[:, None] if alpha.ndim == 1 else alpha
+        if alpha.shape != problem.Y.shape:
+            raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
+    if sees_moments(problem):
+        return certify_on(Points.from_problem(problem), problem, network, alpha)[0]
+    return certify_labels(problem, network, alpha)
