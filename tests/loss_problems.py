@@ -66,9 +66,14 @@ def random_case(seed, spec, penalty, n=14, lam=0.1, gaps=0.0, weights=None, n_ta
     rng = np.random.default_rng(seed)
     n_tasks = len(spec) if isinstance(spec, list) else 3 if spec == "multinomial" else n_tasks
     z = random_inputs(rng, n, spacing)
-    signal = np.maximum(z[:, None] - rng.uniform(0.0, 0.8, 3), 0.0) @ (4.0 * rng.standard_normal((3, n_tasks)))
+    signal = np.maximum(z[:, None] - rng.uniform(0.0, 0.8, 3), 0.0) @ (
+        4.0 * rng.standard_normal((3, n_tasks))
+    )
     signal += 0.5 * rng.standard_normal(n_tasks)
     Y = random_labels(rng, spec, signal)
+    if spec == "multinomial":
+        # soft labels, which no classes separate
+        Y[:6] = 0.8 * Y[:6] + 0.2 / n_tasks
     if gaps:
         Y = with_gaps(rng, spec, Y, gaps)
     weight = None

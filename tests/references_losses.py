@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cvxpy as cp
 import numpy as np
 from references import _solve, label_weights, second_differences
-from scipy.special import logsumexp, xlogy
+from scipy.special import logsumexp
 
 PENALTIES = [(False, "free"), (False, "none"), (True, "none"), (True, "frobenius"), (True, "nuclear")]
 SPECS = ["squared", ("huber", 0.4), "logistic", "multinomial", "poisson", ("quantile", 0.3)]
@@ -62,6 +62,11 @@ def with_gaps(rng, spec, Y, share):
 # ---------------------------------------------------------------------------------- closed forms
 
 
+def _x_log_x(x):
+    """0 at 0; in the precision of `x`."""
+    return np.where(x > 0, x * np.log(np.where(x > 0, x, 1)), 0)
+
+
 def loss_values(spec, Y, F):
     """(N, T) l(y, f) by the textbook; of classes the whole loss stands in the first column."""
     if isinstance(spec, list):
@@ -75,11 +80,11 @@ def loss_values(spec, Y, F):
     if name == "logistic":
         return np.logaddexp(0.0, F) - Y * F
     if name == "poisson":
-        return np.exp(F) - Y * F + xlogy(Y, Y) - Y
+        return np.exp(F) - Y * F + _x_log_x(Y) - Y
     if name == "quantile":
         return np.maximum(parameter * r, (parameter - 1.0) * r)
-    total = np.zeros(Y.shape)
-    total[:, 0] = logsumexp(F, axis=1) - np.sum(Y * F, axis=1) + np.sum(xlogy(Y, Y), axis=1)
+    total = np.zeros_like(F)
+    total[:, 0] = logsumexp(F, axis=1) - np.sum(Y * F, axis=1) + np.sum(_x_log_x(Y), axis=1)
     return total
 
 
@@ -98,15 +103,15 @@ def conjugate_values(spec, Y, G):
         return np.where((-parameter - eps <= G) & (1.0 - parameter + eps >= G), Y * G, np.inf)
     Q = Y + G
     if name == "poisson":
-        value = xlogy(np.maximum(Q, 0), np.maximum(Q, 0)) - Q + Y - xlogy(Y, Y)
+        value = _x_log_x(Q) - Q + Y - _x_log_x(Y)
         return np.where(-eps <= Q, value, np.inf)
     inside = np.clip(Q, 0.0, 1.0)
     if name == "logistic":
-        value = xlogy(inside, inside) + xlogy(1.0 - inside, 1.0 - inside)
+        value = _x_log_x(inside) + _x_log_x(1 - inside)
         return np.where((-eps <= Q) & (1.0 + eps >= Q), value, np.inf)
-    total = np.zeros(Y.shape)
+    total = np.zeros_like(G)
     astray = np.any(-eps > Q, axis=1) | (np.abs(Q.sum(axis=1) - 1.0) > 1e-9)
-    total[:, 0] = np.where(astray, np.inf, np.sum(xlogy(inside, inside) - xlogy(Y, Y), axis=1))
+    total[:, 0] = np.where(astray, np.inf, np.sum(_x_log_x(inside) - _x_log_x(Y), axis=1))
     return total
 
 
@@ -179,7 +184,7 @@ def conic_loss(spec, Y, w, F, size=1.0):
     terms = []
     if spec == "multinomial":
         for i in np.flatnonzero(w[:, 0] > 0):
-            terms.append(w[i, 0] * (cp.log_sum_exp(F[i]) - Y[i] @ F[i] + float(xlogy(Y[i], Y[i]).sum())))
+            terms.append(w[i, 0] * (cp.log_sum_exp(F[i]) - Y[i] @ F[i] + float(_x_log_x(Y[i]).sum())))
         return sum(terms)
     for t, one in enumerate(_by_column(spec, Y.shape[1])):
         name, parameter = _parts(one)
@@ -193,7 +198,7 @@ def conic_loss(spec, Y, w, F, size=1.0):
         elif name == "logistic":
             terms.append(s @ (cp.logistic(f) - cp.multiply(y, f)))
         elif name == "poisson":
-            terms.append(s @ (cp.exp(f) - cp.multiply(y, f)) + float(s @ (xlogy(y, y) - y)))
+            terms.append(s @ (cp.exp(f) - cp.multiply(y, f)) + float(s @ (_x_log_x(y) - y)))
         else:
             terms.append(s @ cp.maximum(parameter * r, (parameter - 1.0) * r))
     return sum(terms)

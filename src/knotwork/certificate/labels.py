@@ -140,7 +140,8 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
             product = float(network.A[0] @ moments)
             gap += max(lam * float(np.linalg.norm(network.A)) - scale * product, 0.0)
         if problem.lam > 0:
-            g = -scale * alpha / np.where(w > 0, w, 1.0)
+            # the quotient may leave the domain by its own rounding
+            g = loss.to_domain(labels.y, -scale * alpha / np.where(w > 0, w, 1.0))
             gap += float(np.sum(np.where(w > 0, w * loss.fenchel_gap(labels.y, f, g), 0.0)))
         return gap
 
@@ -181,7 +182,7 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
 
 def _dual_value(labels: Labels, alpha: Array, sums: Array, moments: Array) -> float:
     problem, w = labels.problem, labels.w
-    g = -alpha / np.where(w > 0, w, 1.0)
+    g = labels.loss.to_domain(labels.y, -alpha / np.where(w > 0, w, 1.0))
     value = -float(np.sum(np.where(w > 0, w * labels.loss.conjugate(labels.y, g), 0.0)))
     if problem.penalty.biases:
         value -= float(sums @ sums) / (2.0 * problem.lam)

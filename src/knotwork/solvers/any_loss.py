@@ -200,14 +200,14 @@ def _multipliers(
     lam = problem.lam if problem.lam > 0 else 1.0
     seen = labels.w > 0
     spread = float(np.std(labels.y[seen])) or 1.0
-    mu, least = 0.1 * spread, 1e-4 if problem.lam > 0 else 1e-8
+    mu, least = 0.1 * spread, 1e-3 if problem.lam > 0 else 1e-8
     a = np.zeros_like(labels.y)
     steep = (
         _quantiles(labels.loss, problem.n_tasks) if problem.lam > 0 else np.ones(problem.n_tasks, dtype=bool)
     )
     network = start
     best: tuple[Judged, ReLUNetwork] | None = None
-    wanted, violation = 1e-3, 0.0
+    wanted, violation = 1e-4, 0.0
     for _ in range(_MULTIPLIER_STEPS):
         shifted = labels.y + mu * np.where(steep, a, 0.0)
         if problem.lam > 0:
@@ -217,9 +217,7 @@ def _multipliers(
         smooth = Smooth(labels.x, shifted, w, loss, lam, problem.penalty)
         if network is None:
             network = smooth.free_fit()
-        now = newton(
-            smooth, inner, network, wanted, lambda it, goal=wanted: it.promised <= goal * it.objective
-        )
+        now = newton(smooth, inner, network, wanted, _Twice(wanted))
         network = now.network
         gradient = -loss.gradient(shifted, now.fitted) * (1.0 / mu if problem.lam == 0 else 1.0)
         a = np.where(seen, gradient, 0.0)
@@ -240,9 +238,22 @@ def _multipliers(
         missed = float(np.abs(np.where(seen, labels.y - now.fitted, 0.0)).max())
         if problem.lam > 0 or missed > 0.3 * violation:
             mu = max(_TIGHTER * mu, least * spread)
-        violation, wanted = missed, max(_TIGHTER * wanted, 0.02 * watch.tol)
+        violation, wanted = missed, max(0.1 * wanted, 1e-4 * watch.tol)
     assert best is not None
     return watch.finish(problem, best[1], best[0].certificate)
+
+
+class _Twice:
+    """Stop a Newton iteration at the second step in a row that promises at most `share` of the
+    objective: the first of them leaves the dual point its square root, the second mends that."""
+
+    def __init__(self, share: float) -> None:
+        self.share, self.before = share, False
+
+    def __call__(self, now: Iterate) -> bool:
+        small = now.promised <= self.share * now.objective
+        done, self.before = small and self.before, small
+        return done
 
 
 def _met(problem: Problem, labels: Labels, network: ReLUNetwork, f: Array) -> ReLUNetwork:

@@ -50,6 +50,8 @@ class Knots:
                 working.add_hidden(maximise(working.bins, spline.on(working.bins), floor=self.lam))
                 if not working.grew:
                     break
+                # its gap did not know of what was hidden
+                best = np.inf, spline
             if idle > _IDLE_ROUNDS or self.out_of_time():
                 break
         assert best is not None
