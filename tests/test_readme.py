@@ -1,10 +1,13 @@
-"""The README's example runs, and what it says beside it is so."""
+"""The README's examples run, and what it says beside them is so."""
 
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import knotwork as kw
@@ -12,18 +15,77 @@ import knotwork as kw
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_python_example_runs_and_prints_what_it_says(capsys):
+@pytest.fixture(scope="module")
+def text():
     if not README.exists():
         pytest.skip("no README beside the tests")
-    block = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert block is not None
-    namespace: dict = {}
-    exec(compile(block[1], "README.md", "exec"), namespace)
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == kw.Status.OPTIMAL.value
-    assert float(printed[1]) < 1e-8
-    assert namespace["solution"].network.predict([0.25, 0.75]).shape == (2, 2)
-    assert (
-        namespace["solution"].certificate.dual
-        <= kw.certify(namespace["problem"], namespace["network"]).primal
-    )
+    return README.read_text(encoding="utf-8")
+
+
+def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 5
+    names: dict = {}
+    printed = []
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+        printed.append(capsys.readouterr().out.splitlines())
+    first, lams, unique, others, pictures = printed
+
+    assert first[0] == kw.Status.OPTIMAL.value
+    assert float(first[1]) < 1e-8
+    assert names["solution"].network.predict([0.25, 0.75]).shape == (2, 2)
+    assert names["solution"].certificate.dual <= kw.certify(names["problem"], names["network"]).primal
+
+    assert len(names["path"].lams) == len(names["path"].df) == len(names["path"].aic) == 100
+    assert lams[0] == f"{names['path'].best('bic').network.n_neurons} {names['found'].lam}"
+
+    assert unique[0] == "False [[1. 2.]]"
+    lower, upper = names["answer"].solution_set.envelopes([1.5])
+    np.testing.assert_allclose([lower[0, 0], upper[0, 0]], [0.0, 0.5], atol=1e-12)
+    assert unique[2] == "[1.5 3. ]"
+    assert float(unique[3]) == pytest.approx(4.0, rel=1e-12)
+
+    x = names["x"]
+    decayed = kw.solve(kw.Problem(x, names["Y"], lam=0.1, penalty=names["decay"])).network
+    assert not np.isin(decayed.knots.location, x).all()
+    both, value, straight = others[-3:]
+    assert float(both) < 1e-8
+    # |x - 0.3|: two neurons of sqrt(1 + 0.3^2), facing apart; and the bias of the other task
+    assert float(value) == pytest.approx(2 * np.hypot(1, 0.3) + 0.1**2 / 2, rel=1e-9)
+    assert straight == "True"
+    assert pictures == []
+    assert (tmp_path / "path.png").stat().st_size > 1000
+
+
+def test_the_first_picture_is_of_the_first_command(text):
+    apart, together = re.search(r"apart, with (\d+) knots, and together, with (\d+) shared", text).groups()
+    result = kw.fit_table(kw.load_dataset("us-employment"))
+    assert len(result.knots()) == int(together)
+    assert sum(one.network.n_neurons for one in result.apart) == int(apart)
+    assert f"held-out loss that chose {together} of them" in text
+
+
+def test_every_option_named_is_one_of_the_command(text, capsys):
+    from knotwork.cli import main
+
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text[: text.index("## In Python")]))
+    assert main(["fit", "--help"]) == 0
+    known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+    assert len(named) > 10
+    assert named <= known
+
+
+def test_the_other_pictures_are_of_the_example(text, capsys, monkeypatch, tmp_path):
+    script = README.parent / "examples" / "one_input.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    for name in ("certificate", "solution-set", "path"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+        assert f"docs/{name}.png" in text
+    assert "4 neurons, relative gap 0\n" in printed
+    assert "equal to lam at the four of the network" in text
+    assert "open in [[1.0, 2.0], [2.0, 3.0], [5.0, 6.0], [6.0, 7.0]]" in printed
+    assert re.search(r": 27 knots$", printed, re.MULTILINE)

@@ -19,6 +19,7 @@ from .._validate import as_float_array
 from . import DualNorm, Rigour
 
 Array = NDArray[np.float64]
+_TIE = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +144,13 @@ def arcs_dual_norm(X: ArrayLike, alpha: ArrayLike) -> DualNorm:
         raise ValueError(f"alpha: must have shape ({len(x)}, T) with at least one row, got {a.shape}")
     order = np.argsort(x, kind="stable")
     found = responses(x[order], a[order], biases=True)
-    top = found.peaks(0.0)
-    return DualNorm(found.neurons[top], found.values[top], found.largest, Rigour.EXACT)
+    values = found.values
+    around = np.concatenate([values[-1:], values, values[:1]]) * (1.0 - _TIE)
+    # neighbouring arcs may tie: at one neuron, their common end, or at two
+    top = np.flatnonzero((values > 0) & (values >= around[:-2]) & (values >= around[2:]))
+    top = top[np.unique(np.round(found.neurons[top], 12), axis=0, return_index=True)[1]]
+    top = top[np.argsort(-values[top], kind="stable")]
+    return DualNorm(found.neurons[top], values[top], found.largest, Rigour.EXACT)
 
 
 def _suffix_sums(values: Array) -> Array:
