@@ -17,6 +17,10 @@ from references_losses import (
 )
 
 import knotwork as kw
+from knotwork.certificate.labels import Labels
+from knotwork.penalty import Penalty
+from knotwork.solvers.models import Knots, Neurons
+from knotwork.solvers.proximal_newton import Smooth
 
 MIXED = ["squared", "logistic", ("quantile", 0.3)]
 SMOOTH_MIXED = ["squared", "logistic", ("huber", 0.4), "poisson"]
@@ -36,7 +40,7 @@ def name_of(spec):
     """For the ids of parametrised tests."""
     if isinstance(spec, list):
         return "+".join(name_of(one) for one in spec)
-    return spec if isinstance(spec, str) else "-".join(str(part) for part in spec)
+    return "-".join(str(part) for part in spec) if isinstance(spec, tuple) else str(spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,11 @@ def random_case(seed, spec, penalty, n=14, lam=0.1, gaps=0.0, weights=None, n_ta
     )
     signal += 0.5 * rng.standard_normal(n_tasks)
     Y = random_labels(rng, spec, signal)
+    for t in range(n_tasks):
+        if "logistic" in (spec, spec[t] if isinstance(spec, list) else None):
+            # labels in turn at both ends, which no threshold separates
+            ends = np.argsort(z)[[0, 1, 2, -3, -2, -1]]
+            Y[ends, t] = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
     if spec == "multinomial":
         # soft labels, which no classes separate
         Y[:6] = 0.8 * Y[:6] + 0.2 / n_tasks
@@ -118,3 +127,24 @@ def assert_sound(certificate, case, best, rel=1e-10, n_grid=2001):
         assert np.linalg.norm(x @ alpha) <= lam * (1.0 + 1e-9)
     worth = dual_value(case.spec, case.penalty, x, case.Y, lam, alpha, case.weight)
     assert certificate.dual <= worth + rel * best
+
+
+def smooth_of(case):
+    """The problem as proximal Newton sees it."""
+    labels = Labels.of(case.problem)
+    return Smooth(labels.X, labels.y, labels.w, labels.loss, case.lam, Penalty(*case.penalty))
+
+
+def inner_of(case, out_of_time=lambda: False):
+    """The solver of the squared problems of this penalty."""
+    if case.penalty == (False, "free"):
+        return Knots(case.lam, out_of_time)
+    return Neurons(case.lam, Penalty(*case.penalty), out_of_time)
+
+
+def few_neurons(case):
+    """Three neurons that all see some of the data."""
+    T = case.Y.shape[1]
+    V = 0.5 * np.random.default_rng(0).standard_normal((3, T))
+    A = np.linspace(-0.3, 0.3, T)[None] * (case.penalty[1] != "none")
+    return kw.ReLUNetwork([[1.0], [-1.0], [1.0]], [0.5, 0.7, -0.6], V, A, np.zeros(T))

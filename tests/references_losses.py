@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
-from references import _solve, label_weights, second_differences
+from references import _solve as _solve_tightly
+from references import label_weights, second_differences
 from scipy.special import logsumexp
 
 PENALTIES = [(False, "free"), (False, "none"), (True, "none"), (True, "frobenius"), (True, "nuclear")]
@@ -22,6 +23,16 @@ class Bracket(NamedTuple):
 
     primal: float
     fitted: np.ndarray
+
+
+def _solve(objective, constraints):
+    try:
+        return _solve_tightly(objective, constraints)
+    except cp.SolverError:
+        # Clarabel's own tolerances, 1e-8, are within its reach where 1e-12 is not
+        problem = cp.Problem(cp.Minimize(objective), constraints)
+        problem.solve(solver=cp.CLARABEL)
+        return problem
 
 
 def _parts(spec):
@@ -236,7 +247,15 @@ def conic_loss_optimum(spec, penalty, X, Y, lam, weight=None, n_grid=400, refine
         f = hidden @ V + np.ones((len(x), 1)) @ c + x[:, None] @ A
         cost = cp.sum(cp.norm(V, 2, axis=1)) + 0.5 * cp.sum_squares(c)
         cost += {"none": 0.0, "frobenius": 0.5 * cp.sum_squares(A), "nuclear": cp.norm(A, "fro")}[skip]
-        problem = _solve(conic_loss(spec, y, w, f) + lam * cost, [A == 0] if skip == "none" else [])
+        try:
+            problem = _solve(conic_loss(spec, y, w, f) + lam * cost, [A == 0] if skip == "none" else [])
+        except cp.SolverError:
+            # neurons too close together: the grid before them is an upper bound as well
+            if best is None and n_grid > 50:
+                return conic_loss_optimum(spec, penalty, X, Y, lam, weight, n_grid // 2, 0)
+            if best is None:
+                raise
+            return best
         best = Bracket(float(problem.value), np.asarray(f.value))
         if step == refinements:
             break
@@ -248,3 +267,22 @@ def conic_loss_optimum(spec, penalty, X, Y, lam, weight=None, n_grid=400, refine
         fresh = (turn[:, None] + width * np.linspace(-1.0, 1.0, 41)).ravel()
         neurons = np.concatenate([unit_neurons(x, True, 2), _columns(fresh, True)])
     return best
+
+
+def conic_interpolation(penalty, X, Y, n_grid=600):
+    """The least R of networks that meet every label: neurons of both facings at the data (no skip
+    connection), or on a grid of angles (biases penalised: an upper bound, close to the optimum)."""
+    biases, skip = penalty
+    x, Y = np.asarray(X, dtype=float).reshape(-1), np.asarray(Y, dtype=float).reshape(len(X), -1)
+    places = np.unique(x)
+    if biases:
+        neurons = unit_neurons(x, True, n_grid)
+    else:
+        neurons = np.concatenate([np.column_stack([s * np.ones_like(places), -s * places]) for s in (1, -1)])
+    hidden = np.maximum(neurons[:, 0] * x[:, None] + neurons[:, 1], 0.0)
+    V, c, A = (cp.Variable((k, Y.shape[1])) for k in (len(neurons), 1, 1))
+    f = hidden @ V + np.ones((len(x), 1)) @ c + x[:, None] @ A
+    cost = cp.sum(cp.norm(V, 2, axis=1)) + (0.5 * cp.sum_squares(c) if biases else 0.0)
+    cost += {"none": 0.0, "frobenius": 0.5 * cp.sum_squares(A), "nuclear": cp.norm(A, "fro")}[skip]
+    constraints = [f[i, t] == Y[i, t] for i, t in np.argwhere(~np.isnan(Y))]
+    return float(_solve(cost, [*constraints, A == 0] if skip == "none" else constraints).value)

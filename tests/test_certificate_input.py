@@ -6,12 +6,6 @@ import pytest
 import knotwork as kw
 
 
-def test_several_inputs_say_not_yet():
-    network = kw.ReLUNetwork(np.ones((1, 2)), [0.0], [[1.0]])
-    with pytest.raises(NotImplementedError, match=r"^X: .*not implemented yet"):
-        kw.certify(kw.Problem(np.eye(4)[:, :2], np.zeros((4, 1)), 0.1), network)
-
-
 @pytest.mark.parametrize(
     ("dual_point", "error", "message"),
     [

@@ -42,9 +42,30 @@ _EXPORTS = {
     "sobolev_interpolant": "theory.kernels",
     "SobolevInterpolant": "theory.kernels",
     "straighten": "theory.straightening",
+    "compress": "theory.compression",
+    "Compression": "theory.compression",
+    "prune_to": "theory.compression",
+    "Pruning": "theory.compression",
+    "neurons_independent": "theory.independence",
+    "Independence": "theory.independence",
+    "learned_kernel": "theory.learned_kernel",
+    "LearnedKernel": "theory.learned_kernel",
+    "kernel_ridge": "theory.learned_kernel",
+    "KernelRidge": "theory.learned_kernel",
+    "task_objective": "theory.task_objective",
+    "TaskObjective": "theory.task_objective",
+    "kernel_approximation": "theory.exchangeability",
+    "KernelApproximation": "theory.exchangeability",
+    "theorem_rate": "theory.exchangeability",
+    "TheoremRate": "theory.exchangeability",
+    "task_shares": "theory.exchangeability",
+    "exchangeable_tasks": "theory.exchangeability",
+    "infinite_task_problem": "theory.exchangeability",
+    "directions_experiment": "theory.directions",
     "path": "selection",
     "Path": "selection",
     "refit": "selection",
+    "Refit": "selection",
     "cross_validate": "selection",
     "CrossValidation": "selection",
 }
@@ -67,6 +88,7 @@ if TYPE_CHECKING:
     from .problem import Problem as Problem
     from .selection import CrossValidation as CrossValidation
     from .selection import Path as Path
+    from .selection import Refit as Refit
     from .selection import cross_validate as cross_validate
     from .selection import path as path
     from .selection import refit as refit
@@ -81,13 +103,33 @@ if TYPE_CHECKING:
     from .storage import save as save
     from .tables import Table as Table
     from .tables import read_table as read_table
+    from .theory.compression import Compression as Compression
+    from .theory.compression import Pruning as Pruning
+    from .theory.compression import compress as compress
+    from .theory.compression import prune_to as prune_to
+    from .theory.directions import directions_experiment as directions_experiment
+    from .theory.exchangeability import KernelApproximation as KernelApproximation
+    from .theory.exchangeability import TheoremRate as TheoremRate
+    from .theory.exchangeability import exchangeable_tasks as exchangeable_tasks
+    from .theory.exchangeability import infinite_task_problem as infinite_task_problem
+    from .theory.exchangeability import kernel_approximation as kernel_approximation
+    from .theory.exchangeability import task_shares as task_shares
+    from .theory.exchangeability import theorem_rate as theorem_rate
+    from .theory.independence import Independence as Independence
+    from .theory.independence import neurons_independent as neurons_independent
     from .theory.kernels import SobolevInterpolant as SobolevInterpolant
     from .theory.kernels import sobolev_interpolant as sobolev_interpolant
     from .theory.kernels import sobolev_kernel as sobolev_kernel
+    from .theory.learned_kernel import KernelRidge as KernelRidge
+    from .theory.learned_kernel import LearnedKernel as LearnedKernel
+    from .theory.learned_kernel import kernel_ridge as kernel_ridge
+    from .theory.learned_kernel import learned_kernel as learned_kernel
     from .theory.representational_cost import RepresentationalCost as RepresentationalCost
     from .theory.representational_cost import representational_cost as representational_cost
     from .theory.solution_set import SolutionSet as SolutionSet
     from .theory.straightening import straighten as straighten
+    from .theory.task_objective import TaskObjective as TaskObjective
+    from .theory.task_objective import task_objective as task_objective
     from .theory.uniqueness import Uniqueness as Uniqueness
     from .theory.uniqueness import uniqueness as uniqueness
     from .workflow import fit_table as fit_table

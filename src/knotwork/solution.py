@@ -17,6 +17,10 @@ class Status(Enum):
     MAX_ROUNDS = "stopped at max_rounds before the gap was within tol; increase max_rounds or loosen tol"
     MAX_SECONDS = "stopped at max_seconds before the gap was within tol; increase max_seconds or loosen tol"
     STOPPED = "stopped on request before the gap was within tol; solve again with start=solution.network"
+    SEARCHED = (
+        "no neuron was found that betters the fit by more than tol: a search, not a proof; "
+        "certificate.bound is proven, and a larger max_cells may make all of it so"
+    )
     UNATTAINED = (
         "the labels are separable, so that no network attains the infimum; the network returned is within "
         "the certified gap of it"

@@ -109,10 +109,3 @@ def test_solve_n_knots_has_at_least_that_many(n_knots):
 def test_bad_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         kw.solve(kw.Problem(np.arange(4.0), np.ones((4, 2)), 0.1), **options)
-
-
-def test_several_inputs_say_not_yet():
-    problem = kw.Problem(np.eye(4)[:, :2], np.ones(4), 0.1)
-    for call in (kw.solve, kw.lam_max):
-        with pytest.raises(NotImplementedError, match=r"^X: .*not implemented yet"):
-            call(problem)

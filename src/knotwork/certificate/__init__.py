@@ -18,23 +18,14 @@ __all__ = [
     "certify",
     "certify_interpolation",
     "certify_on",
-    "require_supported",
     "sees_moments",
 ]
-
-
-def require_supported(problem: Problem) -> None:
-    """Raise NotImplementedError where no solver and no dual norm exist yet."""
-    if problem.n_inputs != 1:
-        raise NotImplementedError(
-            f"X: {problem.n_inputs} inputs are not implemented yet; solve and certify take one input"
-        )
 
 
 def sees_moments(problem: Problem) -> bool:
     """Whether the moments of the data are all that enters: squared loss (at lam = 0 any loss that
     interpolates), biases and skip connection free."""
-    free = not problem.penalty.biases and problem.penalty.skip == "free"
+    free = problem.n_inputs == 1 and not problem.penalty.biases and problem.penalty.skip == "free"
     return free and (problem.lam == 0 or isinstance(problem.loss, Squared))
 
 
@@ -48,9 +39,13 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
     |sum_i alpha_i relu(w x_i + b)| <= lam for every unit neuron. At lam = 0 it is <alpha, y> with 1
     for lam.
 
+    The constraint is checked over all neurons (rigour EXACT) in one and two inputs, and in more where
+    that many cells can be looked at; else by a search: then `dual` and `gap` are HEURISTIC and `bound`
+    is what the spectral norm proves.
+
     Parameters
     ----------
-    problem : one input; every loss and penalty.
+    problem : every loss, penalty and number of inputs.
     network : any network of as many inputs and tasks, solved here or not.
     dual_point : (N, T) where to evaluate the dual after projection to the free parts'
         constraints and scaling to feasibility. When None, minus the gradient of the loss at
@@ -60,9 +55,7 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
     Raises
     ------
     TypeError, ValueError : for a network or dual point that does not fit the problem.
-    NotImplementedError : for problems that are not of the above kind.
     """
-    require_supported(problem)
     problem.check_network(network)
     alpha = None
     if dual_point is not None:

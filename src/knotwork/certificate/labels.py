@@ -1,45 +1,87 @@
-"""One input, any loss and penalty: the certificate from every label."""
+"""Any loss, penalty and number of inputs: the certificate from every label."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from ..dual_norm.arcs import Responses, response_of, responses
+from ..dual_norm import Rigour
+from ..dual_norm.arcs import response_of, responses
 from ..free_parts import affine_fit
 from ..losses import Loss, Multinomial, Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
 from .record import Certificate, assemble
 
+if TYPE_CHECKING:
+    from ..dual_norm.several import UnitNeurons
+
 Array = NDArray[np.float64]
 _COARSE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
-    """The data of a univariate problem, sorted by input, in the terms of its dual.
+class Response:
+    """The largest response of a unit neuron: as a search or a proof has it, what is proven, which."""
 
-    order : (N,) rows of the problem.  x : (N,).  y, w : (N, T) labels and weights, both 0 at gaps
-    (rows of multinomial labels: uniform at gaps).
+    largest: float
+    proven: float
+    rigour: Rigour
+    neuron: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The data of a problem in the terms of its dual; those of one input sorted by it.
+
+    order : (N,) rows of the problem.  X : (N, d).  y, w : (N, T) labels and weights, both 0 at gaps
+    (rows of multinomial labels: uniform at gaps).  units : all unit neurons; None for one input.
     """
 
     problem: Problem
     order: NDArray[np.intp]
-    x: Array
+    X: Array
     y: Array
     w: Array
+    units: UnitNeurons | None = None
 
     @classmethod
-    def of(cls, problem: Problem) -> Labels:
-        order = np.argsort(problem.X[:, 0], kind="stable")
+    def of(cls, problem: Problem, units: UnitNeurons | None = None) -> Labels:
+        one = problem.n_inputs == 1
+        order = np.argsort(problem.X[:, 0], kind="stable") if one else np.arange(problem.n_rows)
         w = problem.label_weight()[order]
         filler = 1.0 / problem.n_tasks if isinstance(problem.loss, Multinomial) else 0.0
         y = np.where(w > 0, problem.Y[order], filler)
-        return cls(problem, order, problem.X[order, 0], y, w)
+        if not one and units is None:
+            from ..dual_norm.several import UnitNeurons
+
+            units = UnitNeurons(problem.X, problem.penalty)
+        return cls(problem, order, problem.X[order], y, w, units)
+
+    @property
+    def x(self) -> Array:
+        """(N,) the inputs, where there is one."""
+        return self.X[:, 0]
+
+    def largest_response(self, alpha: Array) -> Response:
+        """Over all unit neurons, of a dual point in these rows."""
+        if self.units is None:
+            found = responses(self.x, alpha, self.problem.penalty.biases)
+            top = found.neurons[int(np.argmax(found.values))] if found.largest > 0 else None
+            return Response(found.largest, found.largest, Rigour.EXACT, top)
+        best = self.units.maximise(alpha)
+        top = best.neurons[0] if len(best.neurons) else None
+        return Response(best.largest, best.proven, best.rigour, top)
+
+    def answers(self, alpha: Array, network: ReLUNetwork) -> Array:
+        """(K, T) what each neuron of a network responds to a dual point."""
+        if self.units is None:
+            return response_of(self.x, alpha, network.W[:, 0], network.b)
+        return np.maximum(self.X @ network.W.T + network.b, 0.0).T @ alpha
 
     @property
     def loss(self) -> Loss:
@@ -58,8 +100,8 @@ class Labels:
         """(N, T) minus the gradient of the loss at `f` (N, T), orthogonal to the free parts: taken
         where these are fitted anew, which no domain of a conjugate forbids."""
         if not self.problem.penalty.biases and self.loss.smooth:
-            A, c = affine_fit(self.x[:, None], self.y, self.w, self.loss, linear=self.linear_free, offset=f)
-            f = f + self.x[:, None] * A + c
+            A, c = affine_fit(self.X, self.y, self.w, self.loss, linear=self.linear_free, offset=f)
+            f = f + self.X @ A + c
         if not self.loss.smooth:
             # at a kink any subgradient will do: `feasible` moves those to where the sums vanish
             close = np.abs(self.y - f) <= 1e-9 * np.maximum(np.abs(self.y), np.abs(f))
@@ -73,10 +115,10 @@ class Labels:
         g = self.loss.to_domain(self.y, -alpha / safe)
         if self.problem.penalty.biases:
             return -self.w * g
-        Z = np.ones((len(self.x), 1))
+        Z = np.ones((len(self.X), 1))
         if self.linear_free:
-            centre = 0.5 * (self.x[0] + self.x[-1])
-            Z = np.column_stack([Z, (self.x - centre) / max(float(self.x[-1] - self.x[0]), 1e-300)])
+            low, high = self.X.min(axis=0), self.X.max(axis=0)
+            Z = np.column_stack([Z, (self.X - 0.5 * (low + high)) / np.maximum(high - low, 1e-300)])
         leak = size = np.zeros(g.shape[1])
         for _ in range(4):
             # labels move in proportion to their distance from the ends of the domain
@@ -92,17 +134,16 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A certificate, and the responses that show which neurons are missing."""
+    """A certificate, and its dual point in sorted rows."""
 
     certificate: Certificate
     alpha: Array
-    responses: Responses
 
 
 def certify_labels(problem: Problem, network: ReLUNetwork, dual_point: Array | None = None) -> Certificate:
     """`certify` for any loss and penalty of one input."""
     labels = Labels.of(problem)
-    f = network.predict(labels.x)
+    f = network.predict(labels.X)
     if dual_point is not None:
         alpha = labels.feasible(dual_point[labels.order])
     elif problem.lam == 0:
@@ -118,14 +159,12 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
     problem, loss, w = labels.problem, labels.loss, labels.w
     penalty = problem.penalty
     lam = problem.lam if problem.lam > 0 else 1.0
-    found = responses(labels.x, alpha, penalty.biases)
-    sums, moments = alpha.sum(axis=0), labels.x @ alpha
-    largest = found.largest
-    if penalty.skip == "nuclear":
-        largest = max(largest, float(np.linalg.norm(moments)))
+    found = labels.largest_response(alpha)
+    sums, moments = alpha.sum(axis=0), labels.X.T @ alpha
+    along = float(np.linalg.norm(moments, 2)) if penalty.skip == "nuclear" else 0.0
+    largest, proven = max(found.largest, along), max(found.proven, along)
     reach = lam / largest if largest > 0 else np.inf
-    answer = response_of(labels.x, alpha, network.W[:, 0], network.b)
-    fitted = np.sum(network.V * answer, axis=1)
+    fitted = np.sum(network.V * labels.answers(alpha, network), axis=1)
     charges = lam * network.neuron_costs(penalty)
     primal = problem.objective(network)
     linear = float(np.sum(alpha * labels.y))
@@ -135,10 +174,10 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
         if penalty.biases:
             gap += float(np.sum((lam * network.c - scale * sums) ** 2)) / (2.0 * lam)
         if penalty.skip == "frobenius":
-            gap += float(np.sum((lam * network.A[0] - scale * moments) ** 2)) / (2.0 * lam)
+            gap += float(np.sum((lam * network.A - scale * moments) ** 2)) / (2.0 * lam)
         elif penalty.skip == "nuclear":
-            product = float(network.A[0] @ moments)
-            gap += max(lam * float(np.linalg.norm(network.A)) - scale * product, 0.0)
+            product = float(np.sum(network.A * moments))
+            gap += max(lam * float(np.linalg.svd(network.A, compute_uv=False).sum()) - scale * product, 0.0)
         if problem.lam > 0:
             # the quotient may leave the domain by its own rounding
             g = loss.to_domain(labels.y, -scale * alpha / np.where(w > 0, w, 1.0))
@@ -174,10 +213,21 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
     floor = 0.0
     if gap <= 1e-10 * (abs(primal) + float(np.sum(w))):
         floor = _no_gap(labels)
-    worst = found.neurons[int(np.argmax(found.values))] if found.largest > 0 else None
     scaled = scale * alpha
     certificate = assemble(primal, dual, gap, floor, None, lambda: labels.in_rows(scaled))
-    return Judged(replace(certificate, worst_neuron=worst, slack=slack), scaled, found)
+    bound = dual
+    if found.rigour is not Rigour.EXACT and dual > 0.0:
+        # what was found by search may be too small; this much is proven
+        share = min(1.0, lam / proven / scale) if scale > 0 else 0.0
+        bound = _proven_dual(labels, share * scaled) if problem.lam > 0 else share * dual
+    certificate = replace(
+        certificate, worst_neuron=found.neuron, slack=slack, rigour=found.rigour, bound=max(bound, 0.0)
+    )
+    return Judged(certificate, scaled)
+
+
+def _proven_dual(labels: Labels, alpha: Array) -> float:
+    return _dual_value(labels, alpha, alpha.sum(axis=0), labels.X.T @ alpha)
 
 
 def _dual_value(labels: Labels, alpha: Array, sums: Array, moments: Array) -> float:
@@ -185,9 +235,9 @@ def _dual_value(labels: Labels, alpha: Array, sums: Array, moments: Array) -> fl
     g = labels.loss.to_domain(labels.y, -alpha / np.where(w > 0, w, 1.0))
     value = -float(np.sum(np.where(w > 0, w * labels.loss.conjugate(labels.y, g), 0.0)))
     if problem.penalty.biases:
-        value -= float(sums @ sums) / (2.0 * problem.lam)
+        value -= float(np.sum(sums * sums)) / (2.0 * problem.lam)
     if problem.penalty.skip == "frobenius":
-        value -= float(moments @ moments) / (2.0 * problem.lam)
+        value -= float(np.sum(moments * moments)) / (2.0 * problem.lam)
     return value
 
 
@@ -197,9 +247,9 @@ def _interpolation_dual(
     """The best scale at lam = 0, and the dual value there."""
     square = 0.0
     if getattr(penalty, "biases", False):
-        square += float(sums @ sums)
+        square += float(np.sum(sums * sums))
     if getattr(penalty, "skip", "") == "frobenius":
-        square += float(moments @ moments)
+        square += float(np.sum(moments * moments))
     best = linear / square if square > 0 else np.inf
     scale = max(min(reach, best), 0.0) if linear > 0 else 0.0
     if not np.isfinite(scale):
@@ -213,5 +263,7 @@ def _no_gap(labels: Labels) -> float:
     if problem.lam == 0:
         return 4.0 * np.finfo(float).eps * problem.label_scale
     zero = float(np.sum(labels.w * labels.loss.value(labels.y, np.zeros_like(labels.y))))
+    if problem.penalty.skip == "nuclear" and problem.n_inputs > 1:
+        return 1e-14 * zero
     free = problem.objective(problem.free_fit())
     return 1e-14 * (free if free > 1e-9 * zero else zero)

@@ -1,4 +1,4 @@
-"""One input, any loss and penalty but the plain squared problem of `one_input`: which method, and its
+"""Any loss, penalty and number of inputs but the plain squared problem of `one_input`: which method, and its
 certificate."""
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..certificate.labels import Judged, Labels, judge
+from ..dual_norm.several import MAX_CELLS, UnitNeurons
 from ..free_parts import affine_fit, recession
 from ..losses import Loss, Multinomial, PerTask, Quantile, SmoothedQuantile, Squared
 from ..network import ReLUNetwork
 from ..points import Points
 from ..problem import INTERPOLATION_TOLERANCE, Problem
 from ..solution import Solution, Status
+from . import several_inputs
 from .conditional_gradient import Fit, minimise, start_atoms
+from .dense import Squares
 from .dictionary import Atoms
-from .models import Knots, Neurons
+from .models import Knots, Neurons, Several
 from .polish import polish
 from .proximal_newton import Inner, Iterate, Smooth, newton
 from .watch import Watch
@@ -29,8 +32,17 @@ _MULTIPLIER_STEPS = 60
 _TIGHTER = 0.2
 
 
-def solve_any_loss(problem: Problem, watch: Watch, start: ReLUNetwork | None) -> Solution:
-    """The certified optimum of a univariate problem."""
+def solve_any_loss(
+    problem: Problem,
+    watch: Watch,
+    start: ReLUNetwork | None,
+    max_cells: int = MAX_CELLS,
+    random_state: int | np.random.Generator | None = 0,
+) -> Solution:
+    """The certified optimum."""
+    if problem.n_inputs > 1:
+        units = UnitNeurons(problem.X, problem.penalty, max_cells, random_state)
+        return _several(problem, watch, start, units)
     free_knots = not problem.penalty.biases and problem.penalty.skip == "free"
     if isinstance(problem.loss, Squared) and problem.lam > 0:
         return _squared(problem, watch, start)
@@ -43,14 +55,24 @@ def solve_any_loss(problem: Problem, watch: Watch, start: ReLUNetwork | None) ->
         inner = Knots(problem.lam, watch.out_of_time)
     else:
         inner = Neurons(problem.lam if problem.lam > 0 else 1.0, problem.penalty, watch.out_of_time)
-    labels = Labels.of(problem)
+    return _by_models(problem, Labels.of(problem), watch, start, inner, free_knots)
+
+
+def _by_models(
+    problem: Problem,
+    labels: Labels,
+    watch: Watch,
+    start: ReLUNetwork | None,
+    inner: Inner,
+    free_knots: bool,
+) -> Solution:
     if problem.lam == 0 or not labels.loss.smooth:
         return _multipliers(problem, labels, watch, start, inner)
-    smooth = Smooth(labels.x, labels.y, labels.w, labels.loss, problem.lam, problem.penalty)
+    smooth = Smooth(labels.X, labels.y, labels.w, labels.loss, problem.lam, problem.penalty)
     lost = None
     if start is None:
         start = smooth.free_fit()
-    if isinstance(problem.loss, Multinomial) and not problem.penalty.biases:
+    if isinstance(problem.loss, Multinomial) and not problem.penalty.biases and problem.n_inputs == 1:
         lost = recession(labels.x, labels.y, labels.w, labels.loss, free_knots)
         if lost is not None:
             start = ReLUNetwork(start.W, start.b, start.V, _FAR * lost[0], _FAR * lost[1])
@@ -75,6 +97,46 @@ def solve_any_loss(problem: Problem, watch: Watch, start: ReLUNetwork | None) ->
         judged, network = here, last.network
     solution = watch.finish(problem, network, judged.certificate)
     return _unattained(solution) if lost is not None else solution
+
+
+def _several(problem: Problem, watch: Watch, start: ReLUNetwork | None, units: UnitNeurons) -> Solution:
+    labels = Labels.of(problem, units)
+    if not (isinstance(problem.loss, Squared) and problem.lam > 0):
+        lam = problem.lam if problem.lam > 0 else 1.0
+        inner = Several(lam, problem.penalty, units, watch.out_of_time)
+        return _by_models(problem, labels, watch, start, inner, False)
+    shared = bool(np.all(labels.w == labels.w[:, :1]))
+    plain = problem.sample_weight is None and not problem.has_gaps
+    y, rotation = labels.y, None
+    if shared and problem.n_tasks > len(labels.y):
+        # squared loss sees the labels through their products only
+        rotation, R = np.linalg.qr(labels.y.T)
+        y = np.ascontiguousarray(R.T)
+    squares = Squares(labels.X, y, None if plain else labels.w[:, :1] if shared else labels.w)
+    penalty = problem.penalty
+    atoms = several_inputs.Atoms.of(np.zeros((0, problem.n_inputs + 1)))
+    if start is not None:
+        atoms = several_inputs.start_atoms(start, penalty)
+    best: tuple[Judged, ReLUNetwork] | None = None
+    tol = 0.5 * watch.tol
+
+    def round_done(fit: several_inputs.Fit) -> bool:
+        return watch.round_done(fit.objective, fit.gap, fit.network.n_neurons)
+
+    while True:
+        fit = several_inputs.minimise(squares, problem.lam, penalty, units, atoms, tol, round_done)
+        network = fit.network
+        if rotation is not None:
+            V, A, c = (part @ rotation.T for part in (network.V, network.A, network.c))
+            network = ReLUNetwork(network.W, network.b, V, A, c)
+        f = network.predict(labels.X)
+        here = judge(labels, network, f, labels.gradient_point(f))
+        if best is None or here.certificate.gap < best[0].certificate.gap:
+            best = here, network
+        certificate = best[0].certificate
+        if certificate.relative_gap <= watch.tol or watch.status is not None or tol < 0.1 * watch.tol:
+            return watch.finish(problem, best[1], certificate)
+        tol, atoms = 0.03 * tol, fit.atoms
 
 
 def _unattained(solution: Solution) -> Solution:
@@ -214,7 +276,7 @@ def _multipliers(
             w, loss = labels.w, _smoothed(labels.loss, problem.n_tasks, mu)
         else:
             w, loss = np.where(seen, 1.0 / mu, 0.0), Squared()
-        smooth = Smooth(labels.x, shifted, w, loss, lam, problem.penalty)
+        smooth = Smooth(labels.X, shifted, w, loss, lam, problem.penalty)
         if network is None:
             network = smooth.free_fit()
         now = newton(smooth, inner, network, wanted, _Twice(wanted))
@@ -223,7 +285,7 @@ def _multipliers(
         a = np.where(seen, gradient, 0.0)
         met = _met(problem, labels, network, now.fitted)
         alpha = labels.feasible(a * (labels.w if problem.lam > 0 else 1.0))
-        here = judge(labels, met, met.predict(labels.x), alpha)
+        here = judge(labels, met, met.predict(labels.X), alpha)
         if (
             best is None
             or here.certificate.gap < best[0].certificate.gap
@@ -260,10 +322,10 @@ def _met(problem: Problem, labels: Labels, network: ReLUNetwork, f: Array) -> Re
     """At lam = 0 the network whose output weights meet the labels, changed least."""
     if problem.lam > 0 or problem.misfit(network) <= 0.1 * INTERPOLATION_TOLERANCE * problem.label_scale:
         return network
-    hidden = np.maximum(labels.x[:, None] * network.W[:, 0] + network.b, 0.0)
-    features = np.column_stack([hidden, np.ones(len(labels.x))])
-    if problem.penalty.skip not in ("none",):
-        features = np.column_stack([features, labels.x])
+    hidden = np.maximum(labels.X @ network.W.T + network.b, 0.0)
+    features = np.column_stack([hidden, np.ones(len(labels.X))])
+    if problem.penalty.skip != "none":
+        features = np.column_stack([features, labels.X])
     V, A, c = network.V.copy(), network.A.copy(), network.c.copy()
     for t in range(problem.n_tasks):
         rows = labels.w[:, t] > 0
@@ -271,7 +333,7 @@ def _met(problem: Problem, labels: Labels, network: ReLUNetwork, f: Array) -> Re
         V[:, t] += change[: network.n_neurons]
         c[t] += change[network.n_neurons]
         if problem.penalty.skip != "none":
-            A[0, t] += change[-1]
+            A[:, t] += change[network.n_neurons + 1 :]
     return ReLUNetwork(network.W, network.b, V, A, c)
 
 

@@ -17,9 +17,9 @@ from ..dual_norm.knots import row_norms
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from ..points import Points
+from .arcs_sliding import slide
 from .corrective import Reduced, correct
 from .dictionary import Atoms, Dictionary, rotated
-from .sliding import slide
 
 Array = NDArray[np.float64]
 _IDLE_ROUNDS = 10

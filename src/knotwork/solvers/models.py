@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dual_norm.knots import maximise, row_norms
+from ..dual_norm.several import UnitNeurons
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from ..points import Points
+from . import several_inputs
 from .conditional_gradient import Fit, minimise, start_atoms
+from .dense import Squares
 from .spline import Spline
 from .working_set import WorkingSet
 
@@ -28,8 +31,8 @@ class Knots:
     lam: float
     out_of_time: Callable[[], bool]
 
-    def __call__(self, points: Points, start: ReLUNetwork, gap: float) -> ReLUNetwork:
-        working = WorkingSet(points, self.lam, self.out_of_time)
+    def __call__(self, X: Array, y: Array, w: Array, start: ReLUNetwork, gap: float) -> ReLUNetwork:
+        working = WorkingSet(Points.merged(X[:, 0], y, w), self.lam, self.out_of_time)
         location, jump = start.knots
         working.start_from(location, row_norms(jump))
         best: tuple[float, Spline] | None = None
@@ -66,11 +69,35 @@ class Neurons:
     penalty: Penalty
     out_of_time: Callable[[], bool]
 
-    def __call__(self, points: Points, start: ReLUNetwork, gap: float) -> ReLUNetwork:
+    def __call__(self, X: Array, y: Array, w: Array, start: ReLUNetwork, gap: float) -> ReLUNetwork:
+        points = Points.merged(X[:, 0], y, w)
+
         def round_done(fit: Fit) -> bool:
             return fit.gap <= gap or self.out_of_time()
 
         atoms = start_atoms(start, self.penalty)
         # labels of little curvature inflate the model's gap: only its absolute size counts
         fit = minimise(points, self.lam, self.penalty, atoms, 1e-15, round_done, self.out_of_time, exact=True)
+        return fit.network
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Several inputs: conditional gradient by whichever dual norm is in reach."""
+
+    lam: float
+    penalty: Penalty
+    units: UnitNeurons
+    out_of_time: Callable[[], bool]
+
+    def __call__(self, X: Array, y: Array, w: Array, start: ReLUNetwork, gap: float) -> ReLUNetwork:
+        def round_done(fit: several_inputs.Fit) -> bool:
+            return fit.gap <= gap or self.out_of_time()
+
+        atoms = several_inputs.start_atoms(start, self.penalty)
+        shared = bool(np.all(w == w[:, :1]))
+        squares = Squares(X, y, w[:, :1] if shared else w)
+        fit = several_inputs.minimise(
+            squares, self.lam, self.penalty, self.units, atoms, 1e-15, round_done, exact=True
+        )
         return fit.network

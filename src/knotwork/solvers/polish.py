@@ -24,19 +24,21 @@ def polish(smooth: Smooth, network: ReLUNetwork) -> ReLUNetwork:
     canonical = network.canonicalise(penalty)
     K, n_tasks = canonical.V.shape
     linear = penalty.skip != "none"
-    n_free = 2 if linear else 1
+    d = smooth.X.shape[1]
+    n_free = 1 + d if linear else 1
     if not isinstance(smooth.loss, Multinomial) or (K + n_free) * n_tasks > _MOST_WEIGHTS:
         return network
-    nuclear = penalty.skip == "nuclear" and bool(np.any(canonical.A))
+    # in several inputs a nuclear norm is not smooth where A loses rank: it stays as it is
+    nuclear = penalty.skip == "nuclear" and smooth.X.shape[1] == 1 and bool(np.any(canonical.A))
     if penalty.skip == "nuclear" and not nuclear:
         linear, n_free = False, 1
-    hidden = np.maximum(smooth.x[:, None] * canonical.W[:, 0] + canonical.b, 0.0)
-    parts = [np.ones((len(smooth.x), 1)), *([smooth.x[:, None]] if linear else []), hidden]
+    hidden = np.maximum(smooth.X @ canonical.W.T + canonical.b, 0.0)
+    parts = [np.ones((len(smooth.X), 1)), *([smooth.X] if linear else []), hidden]
     features = np.concatenate(parts, axis=1)
     ridge = np.zeros(n_free)
     ridge[0] = lam if penalty.biases else 0.0
     if linear and penalty.skip == "frobenius":
-        ridge[1] = lam
+        ridge[1:] = lam
     # under a nuclear norm the linear part is charged like a neuron's weights
     first = 1 if nuclear else n_free
     beta = np.vstack([canonical.c, *([canonical.A] if linear else []), canonical.V])
@@ -67,7 +69,7 @@ def polish(smooth: Smooth, network: ReLUNetwork) -> ReLUNetwork:
         beta, now, f = beta + length * step, trial, moved
         if decrease <= 1e-14 * abs(now):
             break
-    A = beta[1:2] if linear else canonical.A
+    A = beta[1 : 1 + d] if linear else canonical.A
     return ReLUNetwork(canonical.W, canonical.b, beta[n_free:], A, beta[0])
 
 

@@ -19,7 +19,6 @@ from ..free_parts import affine_fit
 from ..losses import Loss
 from ..network import ReLUNetwork
 from ..penalty import Penalty
-from ..points import Points
 
 Array = NDArray[np.float64]
 _LEAST_DAMPING = 1e-5
@@ -31,14 +30,14 @@ _PATIENCE = 4
 class Inner(Protocol):
     """The solver of the models: a network of least model objective, to an absolute gap."""
 
-    def __call__(self, points: Points, start: ReLUNetwork, gap: float) -> ReLUNetwork: ...
+    def __call__(self, X: Array, y: Array, w: Array, start: ReLUNetwork, gap: float) -> ReLUNetwork: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Smooth:
-    """sum w l(y, f) + lam R over networks; x (N,) sorted, y and w (N, T), w = 0 at gaps."""
+    """sum w l(y, f) + lam R over networks; X (N, d), sorted where d = 1, y and w (N, T), w = 0 at gaps."""
 
-    x: Array
+    X: Array
     y: Array
     w: Array
     loss: Loss
@@ -52,14 +51,15 @@ class Smooth:
     def free_fit(self) -> ReLUNetwork:
         """The start: no neurons, free parts fitted as if they were all free."""
         A, c = affine_fit(
-            self.x[:, None],
+            self.X,
             self.y,
             self.w,
             self.loss,
             linear=self.penalty.skip == "free",
             ridge_c=self.lam if self.penalty.biases else 0.0,
         )
-        return ReLUNetwork(np.zeros((0, 1)), np.zeros(0), np.zeros((0, self.y.shape[1])), A, c)
+        d = self.X.shape[1]
+        return ReLUNetwork(np.zeros((0, d)), np.zeros(0), np.zeros((0, self.y.shape[1])), A, c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def newton(
 ) -> Iterate:
     """Iterate until `step_done`, or until no step lowers the objective any more."""
     network = start
-    f, cost = network.predict(smooth.x), network.cost(smooth.penalty)
+    f, cost = network.predict(smooth.X), network.cost(smooth.penalty)
     loss = smooth.loss_at(f)
     here = Iterate(network, f, loss + smooth.lam * cost, np.inf)
     damping, idle = _LEAST_DAMPING, 0
@@ -91,11 +91,10 @@ def newton(
         g = smooth.loss.gradient(smooth.y, f)
         h = smooth.loss.curvature(smooth.y, f) + damping * smooth.loss.curvature_bound(smooth.y, f)
         h = np.maximum(h, 1e-12 * float(h[smooth.w > 0].max()))
-        points = Points.merged(smooth.x, f - g / h, smooth.w * h)
         goal = tol * abs(here.objective)
         wanted = max(0.02 * goal, min(1e-3 * here.promised, 0.1 * abs(here.objective)))
-        new = inner(points, network, wanted)
-        f_new, cost_new = new.predict(smooth.x), new.cost(smooth.penalty)
+        new = inner(smooth.X, f - g / h, smooth.w * h, network, wanted)
+        f_new, cost_new = new.predict(smooth.X), new.cost(smooth.penalty)
         d = f_new - f
         slope = float(np.sum(smooth.w * g * d)) + smooth.lam * (cost_new - cost)
         promised = -slope - 0.5 * float(np.sum(smooth.w * h * d * d))
@@ -112,10 +111,10 @@ def newton(
             network, f = new, f_new
         elif length > 0:
             network = mixture(network, new, length, smooth.penalty)
-            f = network.predict(smooth.x)
+            f = network.predict(smooth.X)
         if polish is not None and length > 0:
             network = polish(smooth, network)
-            f = network.predict(smooth.x)
+            f = network.predict(smooth.X)
         damping = max(0.1 * damping, _LEAST_DAMPING) if length == 1.0 else min(10.0 * damping, _MOST_DAMPING)
         cost = network.cost(smooth.penalty)
         objective = smooth.loss_at(f) + smooth.lam * cost

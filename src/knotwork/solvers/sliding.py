@@ -1,12 +1,14 @@
-"""Neurons whose knots move: Newton's method on masses and angles together.
+"""Neurons that move: Newton's method on masses and directions together.
 
-With psi_k = Z_k u_k, Z_k the data's (x, 1) where neuron k is active and u_k = sqrt(eta_k) (w_k, b_k), the
-objective is g(u) = (lam/2) (tr C' S^-1 C + sum |u_k|^2), S = lam I + sum psi_k psi_k': smooth as long as
-every u_k stays on its arc. A neuron at the end of its arc, a data point, keeps its angle.
+With psi_k = Z_k u_k, Z_k the data where neuron k is active in an orthonormal basis of the face on
+which it may move, and u_k = sqrt(eta_k) times its unit weights there, the objective is
+g(u) = (lam/2) (tr C' S^-1 C + sum |u_k|^2), S = lam I + sum psi_k psi_k': smooth as long as every
+neuron stays on its face. The caller says what leaving a face means.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,132 +17,125 @@ from numpy.typing import NDArray
 from .corrective import cholesky
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 _LEAST = 1e-12
 _FLAT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
-class _Point:
+class Point:
+    """g and its derivatives' parts at some u (Q,)."""
+
     value: float
     inverse_root: Array
-    alpha: Array
     pull: Array
     gradient: Array
 
 
-def slide(
-    Z: Array, C: Array, lam: float, u: Array, first: Array, last: Array, moves: NDArray[np.bool_], steps: int
-) -> Array:
-    """u (K, 2) of lower objective, each on its arc from `first` to `last` (K, 2), counter-clockwise.
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """The faces of all neurons, Q coordinates in all.
 
-    Z : (P, n, K, 2), C : (P, n, T / P) with the free parts rotated away.  moves : which may turn.
+    Z : (P, n, Q), C : (P, n, T / P) with the free parts rotated away.  owner : (Q,) the neuron of
+    each coordinate, in order.
     """
-    here = _evaluate(Z, C, lam, u)
+
+    Z: Array
+    C: Array
+    owner: Index
+    lam: float
+
+    @property
+    def n_neurons(self) -> int:
+        return int(self.owner[-1]) + 1
+
+    def per_neuron(self, values: Array) -> Array:
+        """Sums over each neuron's coordinates: (..., Q) to (..., K)."""
+        start = np.searchsorted(self.owner, np.arange(self.n_neurons))
+        return np.add.reduceat(values, start, axis=-1)
+
+    def at(self, u: Array) -> Point:
+        lam = self.lam
+        psi = self.per_neuron(self.Z * u)
+        S = psi @ psi.transpose(0, 2, 1)
+        n = np.arange(S.shape[1])
+        S[:, n, n] += lam
+        inverse_root = np.asarray(np.linalg.inv(cholesky(S)), dtype=np.float64)
+        half = inverse_root @ self.C
+        alpha = lam * (inverse_root.transpose(0, 2, 1) @ half)
+        pull = self.Z.transpose(0, 2, 1) @ alpha
+        along = self._along(u, pull)
+        gradient = lam * u - np.einsum("pqt,pqt->q", pull, along[:, self.owner]) / lam
+        value = 0.5 * lam * (float(np.sum(half * half)) + float(u @ u))
+        return Point(value, inverse_root, pull, gradient)
+
+    def _along(self, u: Array, pull: Array) -> Array:
+        """(P, K, T / P) psi_k' alpha."""
+        return self.per_neuron((u[:, None] * pull).transpose(0, 2, 1)).transpose(0, 2, 1)
+
+    def hessian(self, u: Array, here: Point) -> Array:
+        """(Q, Q)."""
+        own, lam, B = self.owner, self.lam, here.pull
+        root = here.inverse_root @ self.Z
+        psi = self.per_neuron(root * u)
+        g = self._along(u, B)
+        flat = root.transpose(0, 2, 1)
+        cross, slant = flat @ psi, B @ g.transpose(0, 2, 1)
+        mixed = cross[:, :, own] * slant[:, :, own].transpose(0, 2, 1)
+        H = (flat @ root) * (g @ g.transpose(0, 2, 1))[:, own][:, :, own]
+        H += mixed + mixed.transpose(0, 2, 1)
+        pulls = B @ B.transpose(0, 2, 1)
+        H += pulls * (psi.transpose(0, 2, 1) @ psi)[:, own][:, :, own]
+        total = H.sum(axis=0) / lam
+        same = own[:, None] == own
+        total -= np.where(same, pulls.sum(axis=0), 0.0) / lam
+        total[np.diag_indices(len(own))] += lam
+        return total
+
+
+def descend(
+    moves: Moves,
+    u: Array,
+    steps: int,
+    directions: Callable[[Array, Array], Array],
+    keep: Callable[[Array, Array], Array],
+    reshape: Callable[[Array], Moves] | None = None,
+) -> Array:
+    """u (Q,) of lower objective by damped Newton steps.
+
+    directions : (u, gradient) to an orthonormal basis (Q, m) of the open directions.
+    keep : (u, trial) to the trial made to stay on the faces.
+    reshape : u to the problem there, where moving changes which data a neuron sees.
+    """
+    here = moves.at(u)
     for _ in range(steps):
-        basis, turning = _directions(u, first, last, here.gradient, moves)
-        slope = basis.T @ here.gradient.ravel()
-        size = lam * float(np.abs(u).max())
-        error = float(np.abs(slope).max())
-        if error <= _LEAST * size:
+        basis = directions(u, here.gradient)
+        slope = basis.T @ here.gradient
+        error = float(np.abs(slope).max(initial=0.0))
+        if error <= _LEAST * moves.lam * float(np.abs(u).max()):
             break
-        H = basis.T @ _hessian(Z, lam, u, here) @ basis
+        H = basis.T @ moves.hessian(u, here) @ basis
         values, vectors = np.linalg.eigh(0.5 * (H + H.T))
         values = np.maximum(np.abs(values), 1e-10 * float(np.abs(values).max()))
-        step = -(basis @ (vectors @ ((vectors.T @ slope) / values))).reshape(u.shape)
-        decrease = -float(np.sum(step * here.gradient))
+        step = -(basis @ (vectors @ ((vectors.T @ slope) / values)))
+        decrease = -float(step @ here.gradient)
+        # near the optimum the objective no longer tells steps apart, but its gradient does
         flat = decrease <= _FLAT * abs(here.value)
         length, moved = 1.0, False
-        trial, there = u, here
+        trial, there, new = u, here, moves
         while length > 1e-6:
-            trial = _onto_arcs(u, u + length * step, first, last, turning)
-            there = _evaluate(Z, C, lam, trial)
+            trial = keep(u, u + length * step)
+            new = moves if reshape is None else reshape(trial)
+            there = new.at(trial)
             if flat:
-                basis, _ = _directions(trial, first, last, there.gradient, moves)
-                better = float(np.abs(basis.T @ there.gradient.ravel()).max()) < 0.5 * error
-            else:
-                better = there.value <= here.value - 1e-4 * length * decrease
-            if better:
-                moved = True
+                left = directions(trial, there.gradient).T @ there.gradient
+                moved = float(np.abs(left).max(initial=0.0)) < 0.5 * error
                 break
-            if flat:
+            if there.value <= here.value - 1e-4 * length * decrease:
+                moved = True
                 break
             length *= 0.5
         if not moved:
             break
-        u, here = trial, there
+        u, here, moves = trial, there, new
     return u
-
-
-def _evaluate(Z: Array, C: Array, lam: float, u: Array) -> _Point:
-    psi = np.einsum("pnki,ki->pnk", Z, u)
-    S = psi @ psi.transpose(0, 2, 1)
-    n = np.arange(S.shape[1])
-    S[:, n, n] += lam
-    inverse_root = np.asarray(np.linalg.inv(cholesky(S)), dtype=np.float64)
-    half = inverse_root @ C
-    alpha = lam * (inverse_root.transpose(0, 2, 1) @ half)
-    pull = np.einsum("pnki,pnt->pkit", Z, alpha, optimize=True)
-    along = np.einsum("ki,pkit->pkt", u, pull)
-    gradient = lam * u - np.einsum("pkit,pkt->ki", pull, along) / lam
-    value = 0.5 * lam * (float(np.sum(half * half)) + float(np.sum(u * u)))
-    return _Point(value, inverse_root, alpha, pull, gradient)
-
-
-def _hessian(Z: Array, lam: float, u: Array, here: _Point) -> Array:
-    P, n, K, _ = Z.shape
-    B = here.pull
-    root = (here.inverse_root @ Z.reshape(P, n, 2 * K)).reshape(P, n, K, 2)
-    along = np.einsum("pnki,ki->pnk", root, u)
-    g = np.einsum("ki,pkit->pkt", u, B)
-    flat, flat_B = root.reshape(P, n, 2 * K), B.reshape(P, 2 * K, -1)
-    ZZ = (flat.transpose(0, 2, 1) @ flat).reshape(P, K, 2, K, 2)
-    Zpsi = (flat.transpose(0, 2, 1) @ along).reshape(P, K, 2, K)
-    psipsi = along.transpose(0, 2, 1) @ along
-    GG = g @ g.transpose(0, 2, 1)
-    BG = (flat_B @ g.transpose(0, 2, 1)).reshape(P, K, 2, K)
-    BB = (flat_B @ flat_B.transpose(0, 2, 1)).reshape(P, K, 2, K, 2)
-    H = ZZ * GG[:, :, None, :, None] + BB * psipsi[:, :, None, :, None]
-    H += Zpsi[:, :, :, :, None] * BG.transpose(0, 3, 1, 2)[:, :, None, :, :]
-    H += Zpsi.transpose(0, 3, 1, 2)[:, :, None, :, :] * BG[:, :, :, :, None]
-    total = H.sum(axis=0) / lam
-    own = np.arange(K)
-    total[own, :, own, :] += lam * np.eye(2) - BB[:, own, :, own, :].sum(axis=1) / lam
-    return total.reshape(2 * K, 2 * K)
-
-
-def _directions(
-    u: Array, first: Array, last: Array, gradient: Array, moves: NDArray[np.bool_]
-) -> tuple[Array, NDArray[np.bool_]]:
-    """(2K, m) an orthonormal basis of the directions open to descent, and (K,) which atoms turn."""
-    K = len(u)
-    unit = u / np.sqrt(np.sum(u * u, axis=1))[:, None]
-    turn = np.column_stack([-unit[:, 1], unit[:, 0]])
-    push = -np.sum(turn * gradient, axis=1)
-    at_first = _cross(first, unit) <= 1e-14
-    at_last = _cross(unit, last) <= 1e-14
-    turning = moves & ~(at_first & (push <= 0)) & ~(at_last & (push >= 0))
-    basis = np.zeros((2 * K, K + int(turning.sum())))
-    own = np.arange(K)
-    basis[2 * own, own], basis[2 * own + 1, own] = unit[:, 0], unit[:, 1]
-    k = np.flatnonzero(turning)
-    column = K + np.arange(len(k))
-    basis[2 * k, column], basis[2 * k + 1, column] = turn[k, 0], turn[k, 1]
-    return basis, turning
-
-
-def _onto_arcs(u: Array, trial: Array, first: Array, last: Array, turning: NDArray[np.bool_]) -> Array:
-    size = np.sqrt(np.sum(trial * trial, axis=1))
-    old = np.sqrt(np.sum(u * u, axis=1))
-    unit = u / old[:, None]
-    # a step through 0 leaves a little of the neuron: the masses' own step will drop it
-    forward = np.sum(trial * unit, axis=1)
-    size = np.where(forward <= 0, 1e-3 * old, size)
-    way = np.where((forward > 0)[:, None], trial / size[:, None], unit)
-    way = np.where(turning[:, None], way, unit)
-    before, after = _cross(first, way) < 0, _cross(way, last) < 0
-    way = np.where(before[:, None], first, np.where(after[:, None], last, way))
-    return way * size[:, None]
-
-
-def _cross(a: Array, b: Array) -> Array:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

@@ -12,9 +12,8 @@ from scipy.optimize import brentq
 from threadpoolctl import ThreadpoolController
 
 from ..bins import Bins
-from ..certificate import require_supported, sees_moments
+from ..certificate import sees_moments
 from ..certificate.labels import Labels
-from ..dual_norm.arcs import responses
 from ..dual_norm.knots import maximise
 from ..losses import Squared
 from ..network import ReLUNetwork
@@ -36,12 +35,13 @@ def solve(
     start: ReLUNetwork | None = None,
     max_rounds: int | None = None,
     max_seconds: float | None = None,
+    max_cells: int = 2_000_000,
     random_state: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
 ) -> Solution:
     """The global optimum of `problem` over networks of any width, to a certified gap.
 
-    One input, every loss and penalty; the method follows from them. With free biases (A (9), (12),
+    Every loss, penalty and number of inputs; the method follows from them. With free biases (A (9), (12),
     B (9); A (3) at lam = 0) the network returned has its knots at data points (A, Lemma 3.2); with
     penalised ones (B (4), (7), (11), (12)) they lie where the optimum has them.
 
@@ -51,16 +51,17 @@ def solve(
     tol : stop when `certificate.relative_gap` is at most this.
     start : a network whose knots are tried first.
     max_rounds, max_seconds : stop there with the best network found and its certificate.
-    random_state : unused by this method, which is deterministic.
+    max_cells : in three inputs and more the neurons are enumerated, and the certificate is EXACT,
+        where that looks at no more cells of the data's arrangement; else they are searched, and
+        the certificate is HEURISTIC (status SEARCHED) with the proven bound beside it.
+    random_state : the seed of that search; all else is deterministic.
     progress : called with a `TraceEntry` every round; returning True stops.
 
     Raises
     ------
     TypeError, ValueError : for arguments of the wrong kind; at lam = 0 for labels that
         differ at equal inputs (no network interpolates them).
-    NotImplementedError : for several inputs.
     """
-    require_supported(problem)
     watch = Watch(tol, max_rounds, max_seconds, progress)
     if start is not None:
         problem.check_network(start)
@@ -68,7 +69,7 @@ def solve(
     with _blas().limit(limits=1, user_api="blas"):
         if sees_moments(problem):
             return solve_one_input(problem, watch, start)
-        return solve_any_loss(problem, watch, start)
+        return solve_any_loss(problem, watch, start, max_cells, random_state)
 
 
 def lam_max(problem: Problem) -> float:
@@ -78,7 +79,6 @@ def lam_max(problem: Problem) -> float:
     with lam, and the neuron-free lams need be no half-line: then it is found by going down from
     above in steps of 5 % and bisecting.
     """
-    require_supported(problem)
     if isinstance(problem.loss, Squared) and sees_moments(problem):
         return _knots_lam_max(problem)
     problem = problem if problem.lam > 0 else problem.with_lam(1.0)
@@ -109,10 +109,10 @@ def lam_max(problem: Problem) -> float:
 def _response_at_free_fit(problem: Problem) -> float:
     """The dual norm at the fit without neurons; 0 where that is rounding."""
     labels = Labels.of(problem)
-    f = problem.free_fit().predict(labels.x)
+    f = problem.free_fit().predict(labels.X)
     alpha = labels.gradient_point(f)
-    largest = responses(labels.x, alpha, problem.penalty.biases).largest
-    reach = float(np.abs(labels.x).max()) + (1.0 if problem.penalty.biases else 0.0)
+    largest = labels.largest_response(alpha).largest
+    reach = float(np.linalg.norm(labels.X, axis=1).max()) + (1.0 if problem.penalty.biases else 0.0)
     size = np.abs(labels.w * f) if labels.loss.interpolates else np.abs(alpha)
     noise = 64.0 * np.finfo(float).eps * reach * float(np.sum(size))
     return largest if largest > noise else 0.0

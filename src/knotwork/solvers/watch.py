@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..certificate import Certificate
+from ..dual_norm import Rigour
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..solution import Solution, Status, TraceEntry
@@ -66,7 +67,8 @@ class Watch:
     def finish(self, problem: Problem, network: ReLUNetwork, certificate: Certificate) -> Solution:
         """The solution, and why the solver stopped with it."""
         if certificate.relative_gap <= self.tol:
-            status = Status.OPTIMAL
+            proven = certificate.rigour is not Rigour.HEURISTIC
+            status = Status.OPTIMAL if proven else Status.SEARCHED
         else:
             status = self.status or Status.STALLED
         return Solution(problem, network, certificate, status, tuple(self.trace))
