@@ -41,7 +41,7 @@ class Best:
     @property
     def largest(self) -> float:
         """The proven maximum, or where only a search ran the best value found."""
-        return self.proven if self.rigour is Rigour.EXACT else float(self.values.max(initial=0.0))
+        return float(self.values.max(initial=0.0)) if self.rigour is Rigour.HEURISTIC else self.proven
 
 
 class UnitNeurons:
@@ -147,7 +147,9 @@ class UnitNeurons:
             assert self.faces is not None
             neurons, values, upper = self.faces.maximise(merged, floor, n_best)
             neurons, values = self._canonical(neurons, values)
-            return Best(neurons, values, float(upper), Rigour.EXACT)
+            # nearly degenerate data leave a slack above what is attained
+            attained = max(float(values.max(initial=0.0)), floor) * (1.0 + 1e-9)
+            return Best(neurons, values, float(upper), Rigour.EXACT if upper <= attained else Rigour.BOUNDED)
         order = np.argsort(-values, kind="stable")[: 4 * n_best]
         top = float(values.max(initial=0.0))
         neurons, values = self._canonical(neurons[order], values[order])

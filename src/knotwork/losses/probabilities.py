@@ -21,6 +21,7 @@ class Logistic(Loss):
     """l(y, f) = log(1 + exp f) - y f, y in {0, 1}: every task is a binary label, f its log odds."""
 
     name: ClassVar[str] = "logistic"
+    strictly_convex: ClassVar[bool] = True
 
     def value(self, y: Array, f: Array) -> Array:
         z = np.where(y > 0.5, -f, f)
@@ -146,6 +147,7 @@ class Poisson(Loss):
     """l(y, f) = exp f - y f + y log y - y, y >= 0: every task is a count, f the log of its rate."""
 
     name: ClassVar[str] = "poisson"
+    strictly_convex: ClassVar[bool] = True
 
     def value(self, y: Array, f: Array) -> Array:
         with np.errstate(over="ignore"):

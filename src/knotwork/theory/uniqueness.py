@@ -19,6 +19,7 @@ from ..problem import Problem
 from ..solution import Solution, Status
 from ..solvers.solve import solve
 from ._masses import free_masses, potential
+from ._maximisers import decide_by_maximisers
 from ._newton import bends_of, polished_fit
 from .solution_set import SolutionSet, as_tolerance
 
@@ -97,6 +98,9 @@ def uniqueness(
     are a polytope {masses >= 0, labels kept}, and the solution is unique if and only if that is one
     point without two neighbouring knots of one direction.
 
+    In several inputs the answer is True where the neurons that reach the dual bound are linearly
+    independent on the data (`neurons_independent`), and None elsewhere.
+
     Parameters
     ----------
     solution : of `solve`, or X (N,) or (N, 1) when Y is given.
@@ -108,7 +112,7 @@ def uniqueness(
     Raises
     ------
     TypeError, ValueError : for arguments of the wrong kind; as `Problem` and `solve` do for data.
-    NotImplementedError : for more than one input.
+    NotImplementedError : for data (X, Y) of more than one input.
     """
     tol, size_tol = as_tolerance(tol, "tol"), as_tolerance(size_tol, "size_tol")
     if Y is not None:
@@ -122,7 +126,9 @@ def uniqueness(
             f"solution: must be a knotwork.Solution, got {type(solution).__name__}; "
             "for data call uniqueness(X, Y)"
         )
-    _require_one_input(solution.problem)
+    if solution.problem.n_inputs > 1:
+        unique, reason = decide_by_maximisers(solution)
+        return Uniqueness(unique, read_only(np.zeros((0, 2))), tol, size_tol, None, reason)
     verdict = _decide(solution, tol, size_tol)
     intervals = np.zeros((0, 2)) if verdict.solutions is None else _open_intervals(verdict.solutions)
     solutions = None if verdict.unique is None else verdict.solutions
