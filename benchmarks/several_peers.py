@@ -12,11 +12,13 @@ pyscnn     |f - Y|^2 / (2 N T) + lam' sum of the norms of every neuron's part in
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ import knotwork as kw
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 try:
-    import jax
+    jax: Any = importlib.import_module("jax")
 except ImportError:
     jax = None
 
@@ -106,7 +108,11 @@ def adam(problem: kw.Problem, steps: int, rate: float, seed: int, limit: float =
 
 def _network(parameters: list[Array]) -> kw.ReLUNetwork:
     W, b, V, c = (np.asarray(part, dtype=float) for part in parameters)
-    return kw.ReLUNetwork(W, b, V, None, c)
+    return _without_skip(W, b, V, c)
+
+
+def _without_skip(W: Array, b: Array, V: Array, c: Array) -> kw.ReLUNetwork:
+    return kw.ReLUNetwork(W, b, V, np.zeros((W.shape[1], V.shape[1])), c)
 
 
 def _decay(problem: kw.Problem) -> tuple[float, float, float, float]:
@@ -118,8 +124,7 @@ def _decay(problem: kw.Problem) -> tuple[float, float, float, float]:
 def _adam_jax(
     problem: kw.Problem, parameters: list[Array], steps: int, rate: float
 ) -> Callable[[int], list[Array]]:
-    import jax.numpy as jnp
-
+    jnp = jax.numpy
     X, Y = jnp.asarray(problem.X, dtype=jnp.float32), jnp.asarray(problem.Y, dtype=jnp.float32)
     decay = _decay(problem)
 
@@ -182,7 +187,7 @@ def _adam_numpy(
                 s += np.float32(0.001) * (g * g - s)
                 size = np.sqrt(s / np.float32(1.0 - 0.999 ** (i + 1))) + np.float32(1e-8)
                 p -= np.float32(now / (1.0 - 0.9 ** (i + 1))) * m / size
-        return theta
+        return [np.asarray(part, dtype=float) for part in theta]
 
     return advance
 
@@ -196,7 +201,9 @@ def mlp_regressor(problem: kw.Problem, solver: str, seed: int) -> tuple[kw.ReLUN
     options = {"max_iter": 2000, "max_fun": 4000, "tol": 1e-12, "n_iter_no_change": 2000}
     if solver == "adam":
         options |= {"batch_size": problem.n_rows, "learning_rate_init": 1e-2}
-    peer = MLPRegressor((WIDTH,), solver=solver, alpha=problem.lam, random_state=seed, **options)
+    peer = MLPRegressor(
+        hidden_layer_sizes=(WIDTH,), solver=solver, alpha=problem.lam, random_state=seed, **options
+    )
     labels = problem.Y if problem.n_tasks > 1 else problem.Y[:, 0]
     began = clock()
     with warnings.catch_warnings():
@@ -204,7 +211,8 @@ def mlp_regressor(problem: kw.Problem, solver: str, seed: int) -> tuple[kw.ReLUN
         peer.fit(problem.X, labels)
     seconds = clock() - began
     W, V = peer.coefs_[0].T, peer.coefs_[1]
-    return kw.ReLUNetwork(W, peer.intercepts_[0], V, None, peer.intercepts_[1]), seconds, float(peer.loss_)
+    network = _without_skip(W, peer.intercepts_[0], V, peer.intercepts_[1])
+    return network, seconds, float(peer.loss_)
 
 
 def conversion_error(problem: kw.Problem, seed: int) -> float:

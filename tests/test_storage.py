@@ -78,6 +78,43 @@ def test_a_solution_comes_back(tmp_path, case):
     np.testing.assert_allclose(back.certificate.dual_point, before.certificate.dual_point, rtol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", [kw.Penalty(), kw.Penalty(False, "none"), kw.Penalty(True, "nuclear")])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "huber",
+        "logistic",
+        "poisson",
+        "multinomial",
+        kw.Huber(0.3),
+        kw.Quantile(0.2),
+        ["squared", kw.Quantile(0.7)],
+        ["poisson", "logistic"],
+    ],
+    ids=str,
+)
+def test_a_solution_of_any_loss_comes_back(tmp_path, loss, penalty):
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 12).astype(float)
+    Y = np.column_stack([y, 1.0 - y])
+    before = kw.solve(kw.Problem(rng.uniform(-1, 1, 12), Y, 0.2, loss, penalty))
+    kw.save(before, tmp_path / "s")
+    back = kw.load(tmp_path / "s")
+    assert isinstance(back, kw.Solution)
+    same_arrays(back.network, before.network, ["W", "b", "V", "A", "c"])
+    assert back.problem.loss == before.problem.loss
+    assert back.problem.penalty == penalty
+    assert (back.status, back.certificate.primal, back.certificate.dual) == (
+        before.status,
+        before.certificate.primal,
+        before.certificate.dual,
+    )
+    # the certificate can be made again from what was saved
+    again = kw.certify(back.problem, back.network, dual_point=back.certificate.dual_point)
+    assert again.primal == before.certificate.primal
+    assert again.dual == pytest.approx(before.certificate.dual, rel=1e-6)
+
+
 def test_numbers_that_are_not_finite_come_back(tmp_path):
     before = solution()
     numbers = {"primal": np.inf, "gap": np.inf, "dual": -np.inf, "relative_gap": np.nan}

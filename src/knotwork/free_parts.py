@@ -80,6 +80,11 @@ def affine_fit(
     centre = X.mean(axis=0) if ridge_c == 0 else np.zeros(d)
     Z = np.column_stack([np.ones(len(X)), X - centre]) if linear else np.ones((len(X), 1))
     size = np.abs(Z).max(axis=0)
+    # inputs that are all one differ from their mean by rounding, and have no slope
+    noise = 16.0 * np.finfo(float).eps * np.abs(X).max(axis=0, initial=0.0)
+    if linear and ridge_c == 0:
+        Z[:, 1:][:, size[1:] <= noise] = 0.0
+        size[1:][size[1:] <= noise] = 1.0
     size[size == 0] = 1.0
     Z = Z / size
     ridge = np.full(Z.shape[1], ridge_A) / size**2
@@ -243,7 +248,7 @@ def recession(
     n_tasks = Y.shape[1]
     A, c = np.zeros((1, n_tasks)), np.zeros(n_tasks)
     if isinstance(loss, Multinomial):
-        return _recession_of_classes(x, Y, weight, linear)
+        return _recession_of_classes(x, Y, weight, linear and float(np.ptp(x)) > 0)
     losses = loss.losses if isinstance(loss, PerTask) else (loss,) * n_tasks
     for t, one in enumerate(losses):
         if not isinstance(one, Logistic | Poisson):

@@ -41,7 +41,11 @@ def test_the_maximum_over_bins_is_that_over_points(seed, case, coarse):
     np.testing.assert_allclose(np.linalg.norm(best.p, axis=1), norms[bins.start], atol=1e-10 * norms.max())
 
 
-@given(st.integers(0, 10**6), st.sampled_from(CASES), st.floats(0.3, 1.5))
+# at a floor of the maximum itself, rounding decides
+SHARES = st.floats(0.3, 1.5).filter(lambda share: abs(share - 1.0) > 1e-9)
+
+
+@given(st.integers(0, 10**6), st.sampled_from(CASES), SHARES)
 def test_below_the_floor_nothing_is_claimed_and_above_it_nothing_is_missed(seed, case, share):
     bins, line, shift, norms = residual_case(seed, case, 300, 5)
     floor = share * norms.max()

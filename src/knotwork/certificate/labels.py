@@ -85,7 +85,8 @@ class Labels:
 
     @property
     def loss(self) -> Loss:
-        return self.problem.loss_function
+        # at lam = 0 labels are constraints, whatever missing them would cost
+        return self.problem.loss_function if self.problem.lam > 0 else Squared()
 
     @property
     def linear_free(self) -> bool:
@@ -181,7 +182,7 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
         if problem.lam > 0:
             # the quotient may leave the domain by its own rounding
             g = loss.to_domain(labels.y, -scale * alpha / np.where(w > 0, w, 1.0))
-            gap += float(np.sum(np.where(w > 0, w * loss.fenchel_gap(labels.y, f, g), 0.0)))
+            gap += float(np.sum(w * np.where(w > 0, loss.fenchel_gap(labels.y, f, g), 0.0)))
         return gap
 
     scale = min(1.0, reach)

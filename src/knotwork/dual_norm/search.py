@@ -47,7 +47,34 @@ def climb(X: Array, alpha: Array, starts: Array, biases: bool, steps: int = _STE
         alive = alive[better]
         if len(alive) == 0:
             break
+    top = np.argsort(-values, kind="stable")[:_POLISHED]
+    for k in top.tolist():
+        neurons[k], values[k] = _along_ridges(X, alpha, neurons[k], values[k], steps)
     return Climb(neurons, values)
+
+
+def _along_ridges(X: Array, alpha: Array, neuron: Array, value: float, steps: int) -> tuple[Array, float]:
+    """Climb on while more data than the anchor stay on the kink: across it the response falls."""
+    for _ in range(steps):
+        w, b = neuron[:-1], neuron[-1]
+        z = X @ w + b
+        scale = np.abs(X) @ np.abs(w) + abs(b)
+        kink = np.flatnonzero(np.abs(z) <= 1e-10 * scale)
+        if len(kink) < 2:
+            break
+        anchor = X[kink[0]]
+        still = np.where(np.abs(z) <= 1e-10 * scale, 0.0, z)
+        tangent = _kept(np.vstack([X[kink[1:]] - anchor, w]), still, alpha, X, w, anchor)
+        if tangent is None:
+            break
+        shift = X - anchor
+        turned = _best_on_circle(w[None], tangent[None], (shift @ w)[None], (shift @ tangent)[None], alpha)
+        moved = best_biases(X, alpha, turned)
+        new = float(response(X, alpha, moved)[0])
+        if not new > value * (1.0 + _ENOUGH):
+            break
+        neuron, value = moved[0], new
+    return neuron, value
 
 
 def response(X: Array, alpha: Array, neurons: Array) -> Array:
@@ -125,7 +152,38 @@ def _climb_sphere(X: Array, alpha: Array, starts: Array, steps: int) -> Climb:
             if not new.max() > values[k] * (1.0 + _ENOUGH):
                 break
             neurons[k], values[k] = both[np.argmax(new)], new.max()
+        neurons[k], values[k] = _along_edges(X, alpha, neurons[k], float(values[k]), steps)
     return Climb(neurons, values)
+
+
+def _along_edges(X: Array, alpha: Array, u: Array, value: float, steps: int) -> tuple[Array, float]:
+    """`_along_ridges` for penalised biases: X (N, d + 1) has ones beside the inputs."""
+    for _ in range(steps):
+        z = X @ u
+        kink = np.abs(z) <= 1e-10 * (np.abs(X) @ np.abs(u))
+        if not kink.any():
+            break
+        tangent = _kept(np.vstack([X[kink], u]), np.where(kink, 0.0, z), alpha, X, u, np.zeros_like(u))
+        if tangent is None:
+            break
+        moved = _best_on_circle(u[None], tangent[None], z[None], (X @ tangent)[None], alpha)
+        new = float(response(X[:, :-1], alpha, moved)[0])
+        if not new > value * (1.0 + _ENOUGH):
+            break
+        u, value = moved[0], new
+    return u, value
+
+
+def _kept(across: Array, z: Array, alpha: Array, X: Array, u: Array, anchor: Array) -> Array | None:
+    """The unit gradient within the directions that keep `across` on the kink; None where none is left."""
+    _, s, Vt = np.linalg.svd(across, full_matrices=True)
+    along = Vt[int(np.sum(s > 1e-9 * s[0])) :]
+    if len(along) == 0:
+        return None
+    gradient = _tangent(u[None], z[None], alpha, X, anchor[None])[0]
+    tangent = along.T @ (along @ gradient)
+    size = float(np.linalg.norm(tangent))
+    return None if size <= 1e-14 else tangent / size
 
 
 def _tangent(w: Array, z: Array, alpha: Array, X: Array, at: Array) -> Array:

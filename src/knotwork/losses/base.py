@@ -67,6 +67,8 @@ class Loss(ABC):
         each label is from the ends of its domain."""
         low, high = self.domain(y)
         metric = w * np.minimum(np.minimum(g - low, high - g), 1.0)
+        largest = metric.max(axis=0, initial=0.0)
+        metric = metric / np.where(largest > 0, largest, 1.0)
         gram = np.einsum("np,nt,nq->tpq", Z, metric, Z, optimize=True)
         leak = Z.T @ (w * g)
         line = np.einsum("tpq,qt->pt", np.linalg.pinv(gram, rcond=1e-13, hermitian=True), leak)

@@ -73,7 +73,8 @@ class Multinomial(Loss):
     name: ClassVar[str] = "multinomial"
 
     def value(self, y: Array, f: Array) -> Array:
-        return y * -_log_softmax(f) + xlogy(y, y)
+        log_p = _log_softmax(f)
+        return divergence(y, np.exp(log_p), log_p)
 
     def gradient(self, y: Array, f: Array) -> Array:
         return np.exp(_log_softmax(f)) - y
@@ -83,6 +84,9 @@ class Multinomial(Loss):
         # costs nothing): 1.5 makes the error of a step a third
         p = np.exp(_log_softmax(f))
         return 1.5 * p * (1.0 - p)
+
+    def curvature_bound(self, y: Array, f: Array) -> Array:
+        return np.full_like(f, 0.5)
 
     def conjugate(self, y: Array, g: Array) -> Array:
         q = np.maximum(y + g, 0.0)

@@ -193,10 +193,10 @@ def _set_aside(problem: Problem, free_knots: bool) -> tuple[NDArray[np.bool_], A
         x = np.where(labels.w > 0, labels.x[:, None], np.nan)
         few = np.nanmax(x, axis=0) == np.nanmin(x, axis=0)
     if isinstance(loss, Multinomial):
-        few[:] = few.all()
-        found = None
-    else:
-        found = recession(labels.x, labels.y, labels.w, loss, free_knots)
+        if not few.all():
+            return None
+        return _classes_at_one_input(labels)
+    found = recession(labels.x, labels.y, labels.w, loss, free_knots)
     lost = np.zeros(n_tasks, dtype=bool)
     rest = labels.w
     if found is not None:
@@ -212,6 +212,17 @@ def _set_aside(problem: Problem, free_knots: bool) -> tuple[NDArray[np.bool_], A
         length = _FAR + np.abs(c)
         A, c = A + length * found[0], c + length * found[1]
     return aside, A, c, bool(lost.any())
+
+
+def _classes_at_one_input(labels: Labels) -> tuple[NDArray[np.bool_], Array, Array, bool]:
+    """Constants are all there is; those of classes never seen go far down."""
+    n_tasks = labels.y.shape[1]
+    found = recession(labels.x, labels.y, labels.w, labels.loss, False)
+    far = np.zeros(n_tasks) if found is None else _FAR * found[1]
+    _, c = affine_fit(
+        labels.X, labels.y, labels.w, labels.loss, linear=False, offset=np.zeros_like(labels.y) + far
+    )
+    return np.ones(n_tasks, dtype=bool), np.zeros((1, n_tasks)), far + c, found is not None
 
 
 def _without(
@@ -259,6 +270,8 @@ def _multipliers(
     At lam = 0 labels must be met: the squared loss over mu. Else the quantile losses are
     replaced by their envelopes of width mu.
     """
+    if problem.lam == 0:
+        _require_consistent(labels)
     lam = problem.lam if problem.lam > 0 else 1.0
     seen = labels.w > 0
     spread = float(np.std(labels.y[seen])) or 1.0
@@ -303,6 +316,22 @@ def _multipliers(
         violation, wanted = missed, max(0.1 * wanted, 1e-4 * watch.tol)
     assert best is not None
     return watch.finish(problem, best[1], best[0].certificate)
+
+
+def _require_consistent(labels: Labels) -> None:
+    _, which = np.unique(labels.X, axis=0, return_inverse=True)
+    which = which.ravel()
+    high = np.full((int(which.max()) + 1, labels.y.shape[1]), -np.inf)
+    low = -high
+    np.maximum.at(high, which, np.where(labels.w > 0, labels.y, -np.inf))
+    np.minimum.at(low, which, np.where(labels.w > 0, labels.y, np.inf))
+    wrong = np.argwhere(high - low > INTERPOLATION_TOLERANCE * labels.problem.label_scale)
+    if len(wrong):
+        row = labels.order[int(np.flatnonzero(which == wrong[0, 0])[0])]
+        raise ValueError(
+            f"Y: task {int(wrong[0, 1])} has labels that differ at the inputs of row {int(row)}; no network "
+            "interpolates them, use lam > 0"
+        )
 
 
 class _Twice:

@@ -140,7 +140,7 @@ def _price(
     gap = gap_at(max(found.largest, along))
     if units.is_exact and not cheap and gap <= max(10.0 * target, 1e-3 * objective):
         # the search has little left to find: now every neuron is looked at
-        found = units.maximise(alpha, max(lam, float(found.values.max(initial=0.0))))
+        found = units.maximise(alpha, lam)
         gap = gap_at(max(found.largest, along))
     new = Atoms.of(_different(found.neurons[found.values > lam * (1.0 + 1e-14)], squares.X, len(state.atoms)))
     rows = np.column_stack([direction, np.zeros(len(direction))])

@@ -63,6 +63,8 @@ def solve(
         differ at equal inputs (no network interpolates them).
     """
     watch = Watch(tol, max_rounds, max_seconds, progress)
+    if isinstance(max_cells, bool) or not isinstance(max_cells, int | np.integer) or max_cells < 0:
+        raise ValueError(f"max_cells: must be an integer >= 0, got {max_cells!r}")
     if start is not None:
         problem.check_network(start)
     # the matrices are small and many: BLAS threads would only wait for each other
