@@ -49,7 +49,7 @@ def climb(X: Array, alpha: Array, starts: Array, biases: bool, steps: int = _STE
             break
     top = np.argsort(-values, kind="stable")[:_POLISHED]
     for k in top.tolist():
-        neurons[k], values[k] = _along_ridges(X, alpha, neurons[k], values[k], steps)
+        neurons[k], values[k] = _along_ridges(X, alpha, neurons[k], float(values[k]), steps)
     return Climb(neurons, values)
 
 
