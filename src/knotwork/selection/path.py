@@ -16,7 +16,8 @@ from ..bins import Bins
 from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status
-from ..solvers.path import one_blas_thread, solve_path
+from ..solvers.blas import one_blas_thread
+from ..solvers.path import solve_path
 from ..solvers.solve import lam_max
 from ..solvers.watch import Progress
 from .features import has_features

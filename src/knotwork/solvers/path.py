@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from ..bins import Bins, Line
 from ..certificate import Certificate, certify
@@ -27,6 +24,7 @@ from ..network import ReLUNetwork
 from ..points import Index, Points
 from ..problem import Problem
 from ..solution import Solution, Status
+from .blas import one_blas_thread
 from .solve import solve
 from .spline import Spline
 from .watch import Progress, Watch
@@ -381,13 +379,3 @@ def _with_lam(problem: Problem, lam: float) -> Problem:
     other = copy(problem)
     object.__setattr__(other, "lam", lam)
     return other
-
-
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Where matrices are small and many BLAS threads would only wait for each other."""
-    return _blas().limit(limits=1, user_api="blas")
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()

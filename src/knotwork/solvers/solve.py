@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from threadpoolctl import ThreadpoolController
 
 from ..bins import Bins
 from ..certificate import sees_moments
@@ -21,6 +19,7 @@ from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status
 from .any_loss import solve_any_loss
+from .blas import one_blas_thread
 from .one_input import solve_one_input
 from .watch import Progress, Watch
 
@@ -67,8 +66,7 @@ def solve(
         raise ValueError(f"max_cells: must be an integer >= 0, got {max_cells!r}")
     if start is not None:
         problem.check_network(start)
-    # the matrices are small and many: BLAS threads would only wait for each other
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         if sees_moments(problem):
             return solve_one_input(problem, watch, start)
         return solve_any_loss(problem, watch, start, max_cells, random_state)
@@ -204,8 +202,3 @@ def solve_n_knots(
         else:
             high = middle
     return found
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..network import ReLUNetwork
 from ..penalty import Penalty
-from ..solvers.path import one_blas_thread
+from ..solvers.blas import one_blas_thread
 from ._caratheodory import thin
 from ._lasso import Choice, choose
 from ._least_masses import Masses, least_masses

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..network import ReLUNetwork, safe_row_norms
 from ..penalty import Penalty
-from ..solvers.path import one_blas_thread
+from ..solvers.blas import one_blas_thread
 from ._splitting import Split, Splitting, split
 
 Array = NDArray[np.float64]
