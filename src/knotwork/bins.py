@@ -212,17 +212,24 @@ def segment_moments(bins: Bins, start: Index, origin: float) -> tuple[Array, Arr
 
 
 def feature_factor(bins: Bins, knots: Index) -> Array:
-    """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels.
+    """`moments_factor` of the data in `bins`, the knots (K,) at anchors."""
+    start = np.concatenate([[0], knots]).astype(np.intp)
+    origin = float(bins.x[0])
+    return moments_factor(bins.x[knots] - origin, *segment_moments(bins, start, origin))
+
+
+def moments_factor(
+    place: Array, weight: Array, mean_x: Array, mean_y: Array, sxx: Array, sxy: Array
+) -> Array:
+    """(P, K + 2, K + 2 + T / P): the R factor of the features [1, x, hinges] and of the labels, with
+    knots at `place` (K,), from the `segment_moments` before, between and after them.
 
     The data between two knots enter a piecewise-linear fit by their weight, mean and spread alone:
     as two rows, one for the mean and one for the slope. No Gram matrix is formed, so no
     condition number is squared.
     """
-    start = np.concatenate([[0], knots]).astype(np.intp)
-    weight, mean_x, mean_y, sxx, sxy = segment_moments(bins, start, float(bins.x[0]))
-    n_knots, n_patterns = len(knots), weight.shape[1]
+    n_knots, n_patterns = len(place), weight.shape[1]
     root_weight, root_sxx = np.sqrt(weight.T), np.sqrt(sxx.T)
-    place = bins.x[knots] - bins.x[0]
     rows = np.zeros((n_patterns, 2, n_knots + 1, n_knots + 2 + mean_y.shape[1] // n_patterns))
     mean_rows, slope_rows = rows[:, 0], rows[:, 1]
     mean_rows[:, :, 0] = root_weight

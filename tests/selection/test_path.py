@@ -8,6 +8,13 @@ import knotwork as kw
 from knotwork.bins import Bins
 from knotwork.points import Points
 from knotwork.selection.freedom import degrees_of_freedom
+from knotwork.solvers import path as solvers_path
+
+
+@pytest.fixture(params=["bins", "points"])
+def view(request, monkeypatch):
+    """Data seen in bins, and point by point."""
+    monkeypatch.setattr(solvers_path, "_COMPILED", (0, 10**9) if request.param == "points" else (1, 0))
 
 
 def problem_of(data, lam=1.0):
@@ -19,6 +26,7 @@ KINDS = [(0.0, None), (0.3, None), (0.0, "rows"), (0.2, "labels")]
 
 @pytest.mark.parametrize(("gaps", "weights"), KINDS)
 @pytest.mark.parametrize("n_tasks", [1, 3])
+@pytest.mark.usefixtures("view")
 def test_every_lam_is_solved_as_it_is_alone(gaps, weights, n_tasks):
     data = random_data(np.random.default_rng(1), 60, n_tasks, gaps=gaps, weights=weights)
     problem = problem_of(data)
@@ -38,6 +46,7 @@ def test_every_lam_is_solved_as_it_is_alone(gaps, weights, n_tasks):
 
 
 @pytest.mark.parametrize(("gaps", "weights"), [KINDS[0], KINDS[3]])
+@pytest.mark.usefixtures("view")
 def test_every_lam_is_solved_as_by_a_conic_solver(gaps, weights):
     data = random_data(np.random.default_rng(2), 40, 2, gaps=gaps, weights=weights)
     path = kw.path(problem_of(data), 5, 1e-3)
@@ -48,6 +57,7 @@ def test_every_lam_is_solved_as_by_a_conic_solver(gaps, weights):
         assert one.certificate.dual <= best.primal * (1 + 1e-9)
 
 
+@pytest.mark.usefixtures("view")
 def test_the_dual_point_of_each_lam_proves_its_bound():
     data = random_data(np.random.default_rng(3), 400, 2, gaps=0.1)
     for one in kw.path(problem_of(data), 8, 1e-3).solutions:
@@ -56,6 +66,7 @@ def test_the_dual_point_of_each_lam_proves_its_bound():
 
 
 @pytest.mark.parametrize("spacing", ["regular", "clustered", "log-normal", "repeated"])
+@pytest.mark.usefixtures("view")
 def test_any_spacing(spacing):
     data = random_data(np.random.default_rng(4), 300, 2, spacing)
     path = kw.path(problem_of(data), 20, 1e-4)

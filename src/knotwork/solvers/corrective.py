@@ -20,7 +20,7 @@ _MAX_STEPS = 60
 _LOOSE = 1e-3
 _FLAT = 1e-11
 _REFINEMENTS = 4
-(_trtrs,) = get_lapack_funcs(("trtrs",), dtype=np.float64)
+(_potrf, _potrs, _trtrs) = get_lapack_funcs(("potrf", "potrs", "trtrs"), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +33,17 @@ class Reduced:
 
 
 @dataclass(frozen=True, eq=False)
+class _Pattern:
+    """One pattern of a state: the root of S (n, n), and R' alpha (K, T/P)."""
+
+    root: Array
+    response: Array
+
+
+@dataclass(frozen=True, eq=False)
 class _State:
     value: float
-    root: Array
-    factor: Array
-    response: Array
+    patterns: list[_Pattern]
     norms: Array
 
 
@@ -85,34 +91,40 @@ def correct(
 def _output_weights(reduced: Reduced, lam: float, eta: Array, state: _State) -> Array:
     """V (K, T) = eta R' alpha / lam, refined until the residual C - R V itself says so: where lam is
     small beside the features, the digits that S^-1 loses would show in the dual point."""
-    R, C = reduced.R, reduced.C
-    V = eta[:, None] * state.response / lam
+    share = eta[:, None] / lam
+    V = [share * one.response for one in state.patterns]
     kept, mismatch = V, np.inf
     for _ in range(_REFINEMENTS):
-        off = V - eta[:, None] * (R.transpose(0, 2, 1) @ (C - R @ V)) / lam
-        size = float(np.abs(off).max(initial=0.0))
+        off = [v - share * (R.T @ (C - R @ v)) for R, C, v in zip(reduced.R, reduced.C, V, strict=True)]
+        size = max(float(np.abs(one).max(initial=0.0)) for one in off)
         if not size < 0.5 * mismatch:
-            break
+            return _stack(kept)
         mismatch, kept = size, V
-        half = _solve(state.root, R @ off)
-        V = V - off + eta[:, None] * (state.factor.transpose(0, 2, 1) @ half)
-    else:
-        return _stack(V)
-    return _stack(kept)
+        V = [
+            v - o + lam * share * (R.T @ _potrs(one.root, R @ o, lower=1)[0])
+            for v, o, one, R in zip(V, off, state.patterns, reduced.R, strict=True)
+        ]
+    return _stack(V)
 
 
 def _evaluate(reduced: Reduced, lam: float, eta: Array) -> _State:
-    R, C = reduced.R, reduced.C
-    S = (R * eta) @ R.transpose(0, 2, 1)
-    diagonal = np.arange(S.shape[1])
-    S[:, diagonal, diagonal] += lam
-    root = cholesky(S)
-    solved = _solve(root, np.concatenate([C, R], axis=2))
-    z, factor = solved[:, :, : C.shape[2]], solved[:, :, C.shape[2] :]
-    response = lam * (factor.transpose(0, 2, 1) @ z)
-    value = 0.5 * lam * (float(np.sum(z * z)) + float(eta.sum()))
-    norms = np.sqrt(np.einsum("pkt,pkt->k", response, response))
-    return _State(value, root, factor, response, norms)
+    patterns, value, square = [], float(eta.sum()), np.zeros(len(eta))
+    for R, C in zip(reduced.R, reduced.C, strict=True):
+        S = (R * eta) @ R.T
+        S.ravel()[:: len(S) + 1] += lam
+        root = _root(S)
+        z = _trtrs(root, C, lower=1)[0]
+        response = lam * (R.T @ _trtrs(root, z, lower=1, trans=1)[0])
+        value += float(np.vdot(z, z))
+        square += np.einsum("kt,kt->k", response, response)
+        patterns.append(_Pattern(root, response))
+    return _State(0.5 * lam * value, patterns, np.sqrt(square))
+
+
+def _root(S: Array) -> Array:
+    """The Cholesky factor of S (n, n)."""
+    root, failed = _potrf(S.T, lower=1)
+    return cholesky(S[None])[0] if failed else root
 
 
 def cholesky(S: Array) -> Array:
@@ -126,11 +138,6 @@ def cholesky(S: Array) -> Array:
         return np.asarray(np.linalg.cholesky(S), dtype=np.float64)
 
 
-def _solve(L: Array, B: Array) -> Array:
-    """L^-1 B, pattern by pattern."""
-    return np.stack([_trtrs(one, b, lower=1)[0] for one, b in zip(L, B, strict=True)])
-
-
 def _gradient(state: _State, lam: float) -> Array:
     ratio = state.norms / lam
     return 0.5 * lam * (1.0 - ratio * ratio)
@@ -140,33 +147,41 @@ def _gap(state: _State, eta: Array, lam: float) -> float:
     """Primal at V = eta G / lam minus dual at the residual, scaled to feasibility."""
     ratio = state.norms / lam
     scale = 1.0 / max(1.0, float(ratio.max(initial=0.0)))
-    fit = float(np.sum(eta * ratio * ratio)) * lam
-    square = max(2.0 * state.value - lam * float(eta.sum()) - fit, 0.0)
-    return lam * float(np.sum(eta * ratio * (1.0 - scale * ratio))) + 0.5 * (1.0 - scale) ** 2 * square
+    charge = float(eta @ ratio)
+    fit = float((eta * ratio) @ ratio)
+    square = max(2.0 * state.value - lam * (float(eta.sum()) + fit), 0.0)
+    return lam * (charge - scale * fit) + 0.5 * (1.0 - scale) ** 2 * square
 
 
-def _stack(response: Array) -> Array:
-    """(P, K, T/P) to (K, T)."""
-    return response[0] if len(response) == 1 else response[:, :, 0].T
+def _stack(V: list[Array]) -> Array:
+    """(K, T) from the (K, T/P) of each pattern."""
+    return V[0] if len(V) == 1 else np.concatenate(V, axis=1)
 
 
 def _newton_target(reduced: Reduced, lam: float, eta: Array, state: _State) -> Array:
-    M = state.factor.transpose(0, 2, 1) @ state.factor
-    outer = state.response @ state.response.transpose(0, 2, 1)
-    H = np.sum(M * outer, axis=0) / lam
-    # a neuron that the data hardly see has no curvature: its mass is for nothing
-    diagonal = np.diag(H)
+    slopes = _gradient(state, lam)
+    # a neuron without mass that would not gain any stays so
+    moving = np.flatnonzero((eta > 0) | (slopes < 0))
+    H = np.zeros((len(moving), len(moving)))
+    for R, one in zip(reduced.R, state.patterns, strict=True):
+        factor = _trtrs(one.root, R[:, moving], lower=1)[0]
+        response = one.response[moving]
+        H += (factor.T @ factor) * (response @ response.T)
+    H /= lam
+    # one that the data hardly see has no curvature: its mass is for nothing
+    diagonal = H.diagonal()
     seen = np.flatnonzero(diagonal > 1e-20 * float(diagonal.max(initial=0.0)))
     target = np.zeros_like(eta)
     if len(seen) == 0:
         return target
     scale = 1.0 / np.sqrt(diagonal[seen])
-    H = H[np.ix_(seen, seen)] * scale * scale[:, None]
-    L = _cholesky(H)
-    gradient = _gradient(state, lam)[seen] * scale
-    goal = L.T @ (eta[seen] / scale) - _trtrs(L, gradient, lower=1)[0]
-    solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(H))
-    target[seen] = solution * scale
+    if len(seen) < len(moving):
+        H = H[np.ix_(seen, seen)]
+        moving = moving[seen]
+    L = _cholesky(H * scale * scale[:, None])
+    goal = L.T @ (eta[moving] / scale) - _trtrs(L, slopes[moving] * scale, lower=1)[0]
+    solution, _ = nnls(np.ascontiguousarray(L.T), goal, maxiter=30 * len(L))
+    target[moving] = solution * scale
     return target
 
 
@@ -174,7 +189,9 @@ def _cholesky(H: Array) -> Array:
     """The Cholesky factor of H (K, K), of unit diagonal, and of as little more as rounding asks for."""
     jitter = 1e-15 * len(H)
     while True:
-        try:
-            return np.asarray(np.linalg.cholesky(H + jitter * np.eye(len(H))), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            jitter *= 10.0
+        lifted = H.copy()
+        lifted.ravel()[:: len(H) + 1] += jitter
+        root, failed = _potrf(lifted.T, lower=1)
+        if not failed:
+            return root
+        jitter *= 10.0

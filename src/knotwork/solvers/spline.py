@@ -25,12 +25,17 @@ class Spline:
     location: Array
     V: Array
 
+    def pieces(self) -> tuple[Array, Array]:
+        """(K + 1, T) values at the origin and at the knots, and (K + 1, T) slopes after them."""
+        start = np.concatenate([[self.origin], self.location])
+        slopes = np.cumsum(np.vstack([self.slope, self.V]), axis=0)
+        steps = slopes[:-1] * np.diff(start)[:, None]
+        return np.cumsum(np.vstack([self.value, steps]), axis=0), slopes
+
     def on(self, bins: Bins) -> Line:
         """The curve on bins that have no knot strictly inside."""
         start = np.concatenate([[self.origin], self.location])
-        slopes = self.slope + np.vstack([np.zeros_like(self.slope), np.cumsum(self.V, axis=0)])
-        steps = slopes[:-1] * np.diff(start)[:, None]
-        values = self.value + np.vstack([np.zeros_like(self.value), np.cumsum(steps, axis=0)])
+        values, slopes = self.pieces()
         which = np.searchsorted(self.location, bins.x, side="right")
         slope = slopes[which]
         return Line(values[which] + slope * (bins.x - start[which])[:, None], slope)

@@ -61,15 +61,6 @@ class WorkingSet:
         self.bins.refine_around(x[wanted])
         self.knots, self.masses = np.searchsorted(self.bins.start, wanted), mass[wanted]
 
-    def restart(self, lam: float, points: Index, masses: Array, objective: float) -> None:
-        """Go on to another lam with knots at the `points` (K,), increasing, their masses (K,), and
-        about what the objective will be."""
-        self.bins.refine_around(self.points.x[points])
-        self.knots, self.masses = np.searchsorted(self.bins.start, points), masses
-        self.lam, self.objective = lam, objective
-        self.gap = self.proven_gap = objective
-        self.grew = False
-
     @property
     def points_of_knots(self) -> Index:
         """(K,) the knots as indices of the points."""
@@ -78,20 +69,12 @@ class WorkingSet:
     def fit(self, tol: float) -> Spline:
         """Solve for the present knots, finely enough for a relative gap of `tol` in the end;
         those of zero mass leave the set."""
-        bins, n_knots = self.bins, len(self.knots)
+        bins, started = self.bins, np.isfinite(self.gap)
+        # no digit is wasted while knots are still missing
+        fine = 0.05 * tol * self.objective if started else 0.0
+        loose = 0.01 * self.gap if self.grew and started else 0.0
         table = feature_factor(bins, self.knots)
-        R, C = table[:, :, : n_knots + 2], table[:, :, n_knots + 2 :]
-        if n_knots:
-            reduced = Reduced(R[:, 2:, 2:], C[:, 2:])
-            # no digit is wasted while knots are still missing
-            fine = 0.05 * tol * self.objective if np.isfinite(self.gap) else 0.0
-            loose = 0.01 * self.gap if self.grew and np.isfinite(self.gap) else 0.0
-            self.masses, V = correct(reduced, self.lam, self.masses, fine, loose, self.out_of_time)
-        else:
-            V = np.zeros((0, bins.points.n_tasks))
-        per_pattern = V[None] if len(R) == 1 else V.T[:, :, None]
-        free = np.linalg.solve(R[:, :2, :2], C[:, :2] - R[:, :2, 2:] @ per_pattern)
-        free = free[0] if len(R) == 1 else free[:, :, 0].T
+        self.masses, V, free = fit_masses(table, self.lam, self.masses, fine, loose, self.out_of_time)
         alive = self.masses > 0
         self.knots, self.masses = self.knots[alive], self.masses[alive]
         return Spline(bins.x[0], free[0], free[1], bins.x[self.knots], V[alive])
@@ -145,20 +128,30 @@ class WorkingSet:
     def add_peaks(self, norms: Array, sides: bool = False) -> bool:
         """Add the anchors where |p| (m,) peaks above lam, with `sides` those too where it has come
         down halfway to lam; whether there were any but knots."""
-        peak = peaks_above(norms, self.lam)
-        peak[self.knots] = False
-        new = np.flatnonzero(peak)
+        new = new_peaks(norms, self.lam, self.knots, sides)
         if len(new) == 0:
             return False
-        most = max(30, min(2 * len(self.knots), _MOST_NEW))
-        new = new[np.argsort(-norms[new], kind="stable")[:most]]
-        if sides:
-            new = np.setdiff1d(_with_sides(norms, new, self.lam), self.knots)
         knots = np.concatenate([self.knots, new])
-        masses = np.concatenate([self.masses, np.zeros(len(new))])
         order = np.argsort(knots)
-        self.knots, self.masses = knots[order], masses[order]
+        self.knots = knots[order]
+        self.masses = np.concatenate([self.masses, np.zeros(len(new))])[order]
         return True
+
+
+def fit_masses(
+    table: Array, lam: float, masses: Array, fine: float, loose: float, out_of_time: Callable[[], bool]
+) -> tuple[Array, Array, Array]:
+    """Masses (K,), jumps V (K, T) and the line (2, T) of the best fit with the knots of `table`, a
+    `moments_factor`; from `masses`, as far as `correct` goes."""
+    n_knots = len(masses)
+    R, C = table[:, :, : n_knots + 2], table[:, :, n_knots + 2 :]
+    if n_knots:
+        masses, V = correct(Reduced(R[:, 2:, 2:], C[:, 2:]), lam, masses, fine, loose, out_of_time)
+    else:
+        V = np.zeros((0, len(C) * C.shape[2]))
+    per_pattern = V[None] if len(R) == 1 else V.T[:, :, None]
+    free = np.linalg.solve(R[:, :2, :2], C[:, :2] - R[:, :2, 2:] @ per_pattern)
+    return masses, V, np.asarray(free[0] if len(R) == 1 else free[:, :, 0].T, dtype=np.float64)
 
 
 def _gap_at(lam: float, cost: Array, response: Array, misfit: float, largest: float) -> float:
@@ -174,6 +167,17 @@ def peaks_above(norms: Array, lam: float) -> NDArray[np.bool_]:
     peak = (norms > lam * (1.0 + _ROUNDING)) & (norms >= edge[:-2]) & (norms > edge[2:])
     peak[0] = peak[-1] = False
     return peak
+
+
+def new_peaks(norms: Array, lam: float, knots: Index, sides: bool) -> Index:
+    """(h,) the highest peaks of |p| (m,) above lam that are no knots, with `sides` the places beside
+    them too where |p| has come down halfway to lam."""
+    peak = peaks_above(norms, lam)
+    peak[knots] = False
+    new = np.flatnonzero(peak)
+    most = max(30, min(2 * len(knots), _MOST_NEW))
+    new = new[np.argsort(-norms[new], kind="stable")[:most]]
+    return np.setdiff1d(_with_sides(norms, new, lam), knots) if sides and len(new) else np.sort(new)
 
 
 def _with_sides(norms: Array, peaks: Index, lam: float) -> Index:
