@@ -25,13 +25,13 @@ def text():
 def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     names: dict = {}
     printed = []
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         printed.append(capsys.readouterr().out.splitlines())
-    first, lams, unique, others, pictures = printed
+    first, lams, unique, others, several, elsewhere, pictures = printed
 
     assert first[0] == kw.Status.OPTIMAL.value
     assert float(first[1]) < 1e-8
@@ -55,6 +55,18 @@ def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypat
     # |x - 0.3|: two neurons of sqrt(1 + 0.3^2), facing apart; and the bias of the other task
     assert float(value) == pytest.approx(2 * np.hypot(1, 0.3) + 0.1**2 / 2, rel=1e-9)
     assert straight == "True"
+    assert several == ["EXACT 7", "True"]
+    gaps = names["trained"].relative_gaps
+    assert gaps.shape == (4,)
+    assert np.all(gaps > 0)
+    given, improved = names["judged"].objectives.given, names["judged"].objectives.improved
+    assert improved <= names["plane"].certificate.primal * (1 + 1e-9) < given
+    assert elsewhere[-1].startswith(f"{given} {improved} [")
+    np.testing.assert_allclose(
+        kw.load_network("better.onnx").predict(names["X"]),
+        names["judged"].improved.predict(names["X"]),
+        atol=1e-12,
+    )
     assert pictures == []
     assert (tmp_path / "path.png").stat().st_size > 1000
 
@@ -71,7 +83,7 @@ def test_every_option_named_is_one_of_the_command(text, capsys):
     from knotwork.cli import main
 
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text[: text.index("## In Python")]))
-    assert main(["fit", "--help"]) == 0
+    assert main(["fit", "--help"]) == main(["audit", "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
     assert len(named) > 10
     assert named <= known

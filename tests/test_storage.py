@@ -149,7 +149,7 @@ def test_metadata_comes_back_as_it_was_given(tmp_path):
 
 def test_what_cannot_be_saved(tmp_path):
     path = tmp_path / "a"
-    with pytest.raises(TypeError, match="obj: must be a ReLUNetwork or a Solution, got dict"):
+    with pytest.raises(TypeError, match="obj: must be a ReLUNetwork, a StackedNetwork or"):
         kw.save({}, path)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="metadata: 'f' holds a function"):
         kw.save(network(), path, metadata={"f": lambda: 0})

@@ -13,7 +13,10 @@ _EXPORTS = {
     "Quantile": "losses",
     "ReLUNetwork": "network",
     "Knots": "network",
+    "StackedNetwork": "stacked",
     "Problem": "problem",
+    "lam_from_weight_decay": "conversions",
+    "weight_decay_from_lam": "conversions",
     "Rigour": "dual_norm",
     "DualNorm": "dual_norm",
     "knots_dual_norm": "dual_norm.knots",
@@ -26,6 +29,12 @@ _EXPORTS = {
     "save": "storage",
     "load": "storage",
     "read_metadata": "storage",
+    "load_network": "interchange",
+    "from_torch": "interchange",
+    "to_torch": "interchange",
+    "from_onnx": "interchange",
+    "to_onnx": "interchange",
+    "from_sklearn": "interchange",
     "load_dataset": "datasets",
     "Table": "tables",
     "read_table": "tables",
@@ -62,24 +71,64 @@ _EXPORTS = {
     "exchangeable_tasks": "theory.exchangeability",
     "infinite_task_problem": "theory.exchangeability",
     "directions_experiment": "theory.directions",
+    "arc_cosine_kernel": "theory.arc_cosine",
+    "neural_tangent_kernel": "theory.arc_cosine",
+    "random_features": "theory.random_features",
+    "RandomFeatures": "theory.random_features",
+    "fit_random_features": "theory.random_features",
+    "RandomFeatureFit": "theory.random_features",
+    "gaussian_process": "theory.gaussian_process",
+    "GaussianProcess": "theory.gaussian_process",
+    "fit_gaussian_process": "theory.gaussian_process",
+    "GaussianProcessFit": "theory.gaussian_process",
+    "rbf_kernel": "theory.gaussian_process",
+    "coregionalised": "theory.coregionalised",
+    "Coregionalised": "theory.coregionalised",
+    "fit_coregionalised": "theory.coregionalised",
+    "CoregionalisedFit": "theory.coregionalised",
+    "lam_from_variances": "theory.bayesian",
+    "variances_from_lam": "theory.bayesian",
+    "Variances": "theory.bayesian",
+    "lam_from_layer_variances": "theory.bayesian",
+    "log_posterior": "theory.bayesian",
+    "joint_minus_separate": "theory.contrast",
+    "coregionalisation_experiment": "theory.contrast",
+    "stack_costs": "deep.stack_costs",
+    "StackCost": "deep.stack_costs",
     "path": "selection",
     "Path": "selection",
     "refit": "selection",
     "Refit": "selection",
     "cross_validate": "selection",
     "CrossValidation": "selection",
+    "audit": "auditing",
+    "Audit": "auditing",
 }
+# rooms one enters by name, kw.train.adam(...); they import JAX only when a function of theirs is called
+_ROOMS = ("train",)
 
-__all__ = ["__version__", *_EXPORTS]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", *_EXPORTS, *_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from .auditing import Audit as Audit
+    from .auditing import audit as audit
     from .certificate import Certificate as Certificate
     from .certificate import certify as certify
+    from .conversions import lam_from_weight_decay as lam_from_weight_decay
+    from .conversions import weight_decay_from_lam as weight_decay_from_lam
     from .datasets import load_dataset as load_dataset
+    from .deep.stack_costs import StackCost as StackCost
+    from .deep.stack_costs import stack_costs as stack_costs
     from .dual_norm import DualNorm as DualNorm
     from .dual_norm import Rigour as Rigour
     from .dual_norm.arcs import arcs_dual_norm as arcs_dual_norm
     from .dual_norm.knots import knots_dual_norm as knots_dual_norm
+    from .interchange import from_onnx as from_onnx
+    from .interchange import from_sklearn as from_sklearn
+    from .interchange import from_torch as from_torch
+    from .interchange import load_network as load_network
+    from .interchange import to_onnx as to_onnx
+    from .interchange import to_torch as to_torch
     from .losses import Huber as Huber
     from .losses import Quantile as Quantile
     from .network import Knots as Knots
@@ -98,15 +147,29 @@ if TYPE_CHECKING:
     from .solvers.solve import lam_max as lam_max
     from .solvers.solve import solve as solve
     from .solvers.solve import solve_n_knots as solve_n_knots
+    from .stacked import StackedNetwork as StackedNetwork
     from .storage import load as load
     from .storage import read_metadata as read_metadata
     from .storage import save as save
     from .tables import Table as Table
     from .tables import read_table as read_table
+    from .theory.arc_cosine import arc_cosine_kernel as arc_cosine_kernel
+    from .theory.arc_cosine import neural_tangent_kernel as neural_tangent_kernel
+    from .theory.bayesian import Variances as Variances
+    from .theory.bayesian import lam_from_layer_variances as lam_from_layer_variances
+    from .theory.bayesian import lam_from_variances as lam_from_variances
+    from .theory.bayesian import log_posterior as log_posterior
+    from .theory.bayesian import variances_from_lam as variances_from_lam
     from .theory.compression import Compression as Compression
     from .theory.compression import Pruning as Pruning
     from .theory.compression import compress as compress
     from .theory.compression import prune_to as prune_to
+    from .theory.contrast import coregionalisation_experiment as coregionalisation_experiment
+    from .theory.contrast import joint_minus_separate as joint_minus_separate
+    from .theory.coregionalised import Coregionalised as Coregionalised
+    from .theory.coregionalised import CoregionalisedFit as CoregionalisedFit
+    from .theory.coregionalised import coregionalised as coregionalised
+    from .theory.coregionalised import fit_coregionalised as fit_coregionalised
     from .theory.directions import directions_experiment as directions_experiment
     from .theory.exchangeability import KernelApproximation as KernelApproximation
     from .theory.exchangeability import TheoremRate as TheoremRate
@@ -115,6 +178,11 @@ if TYPE_CHECKING:
     from .theory.exchangeability import kernel_approximation as kernel_approximation
     from .theory.exchangeability import task_shares as task_shares
     from .theory.exchangeability import theorem_rate as theorem_rate
+    from .theory.gaussian_process import GaussianProcess as GaussianProcess
+    from .theory.gaussian_process import GaussianProcessFit as GaussianProcessFit
+    from .theory.gaussian_process import fit_gaussian_process as fit_gaussian_process
+    from .theory.gaussian_process import gaussian_process as gaussian_process
+    from .theory.gaussian_process import rbf_kernel as rbf_kernel
     from .theory.independence import Independence as Independence
     from .theory.independence import neurons_independent as neurons_independent
     from .theory.kernels import SobolevInterpolant as SobolevInterpolant
@@ -124,6 +192,10 @@ if TYPE_CHECKING:
     from .theory.learned_kernel import LearnedKernel as LearnedKernel
     from .theory.learned_kernel import kernel_ridge as kernel_ridge
     from .theory.learned_kernel import learned_kernel as learned_kernel
+    from .theory.random_features import RandomFeatureFit as RandomFeatureFit
+    from .theory.random_features import RandomFeatures as RandomFeatures
+    from .theory.random_features import fit_random_features as fit_random_features
+    from .theory.random_features import random_features as random_features
     from .theory.representational_cost import RepresentationalCost as RepresentationalCost
     from .theory.representational_cost import representational_cost as representational_cost
     from .theory.solution_set import SolutionSet as SolutionSet
@@ -136,6 +208,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _EXPORTS:
         raise AttributeError(f"module 'knotwork' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_EXPORTS[name]}", __name__), name)

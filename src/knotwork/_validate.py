@@ -84,3 +84,22 @@ def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
     view = array.view()
     view.setflags(write=False)
     return view
+
+
+def as_count(value: Any, name: str) -> int:
+    """`value` as an integer >= 0; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ValueError(f"{name}: must be an integer >= 0, got {value!r}")
+    return int(value)
+
+
+def as_generator(value: Any, name: str) -> np.random.Generator:
+    """`value` as a random generator; TypeError or ValueError for what is neither a seed nor one."""
+    if isinstance(value, np.random.Generator):
+        return value
+    wanted = f"{name}: must be an integer >= 0, None or a numpy.random.Generator, got {value!r}"
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+        raise TypeError(wanted)
+    if value is not None and value < 0:
+        raise ValueError(wanted)
+    return np.random.default_rng(value)

@@ -196,6 +196,121 @@ def certify(
 
 
 @app.command()
+def audit(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .pt, .pth, .safetensors, .onnx or .npz file.")
+    ],
+    data: _Data,
+    lam: Annotated[float | None, typer.Option("--lam", help="Strength of weight decay.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option("--weight-decay", help="PyTorch's (Adam or SGD), in place of --lam.")
+    ] = None,
+    loss_mean: Annotated[
+        str | None,
+        typer.Option(
+            "--loss-mean",
+            help="What PyTorch's loss was averaged over: all (labels), rows or none (a sum).",
+            show_default="all",
+        ),
+    ] = None,
+    loss: Annotated[
+        str, typer.Option("--loss", help="squared, huber, logistic, ..., or one for each task, as a,b.")
+    ] = "squared",
+    penalty: Annotated[
+        str | None,
+        typer.Option(
+            "--penalty",
+            help="What is decayed: all or weights, with a skip connection where the model has one; or "
+            "all-skip, all-nuclear, weights-free-skip.",
+            show_default="all, weights with --lam",
+        ),
+    ] = None,
+    input: Annotated[
+        str | None, typer.Option("--input", help="The input columns in the model's order, as a,b,c.")
+    ] = None,
+    tasks: _Tasks = None,
+    series: _Series = None,
+    value: _Value = None,
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", help="Where the file leaves it open: hidden=NAME,output=NAME,skip=NAME."),
+    ] = None,
+    improve: Annotated[
+        Path | None,
+        typer.Option("--improve", help="Write the better network: .safetensors, .npz or .onnx."),
+    ] = None,
+    tol: Annotated[float, typer.Option("--tol", help="The solver stops at this relative gap.")] = 1e-8,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="Stop the solver then; the bound so far is valid.")
+    ] = None,
+    max_cells: Annotated[
+        int,
+        typer.Option("--max-cells", help="In three inputs and more: enumerate no more cells, else search."),
+    ] = 2_000_000,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page to write.", show_default="MODEL-audit.html")
+    ] = None,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """How far a trained network is from the global optimum, what in it is idle, and a better one.
+
+    Inputs and labels are taken in the units of the table, those that the network was trained in: nothing
+    is scaled.
+    """
+    from ._files import require_writable
+    from .auditing import audit as audit_network
+    from .auditing.case import read_case
+    from .auditing.writing import check_ending, write_network
+    from .report.displays import Rounds
+
+    case = read_case(
+        model,
+        data,
+        inputs=_names(input, "input", "input"),
+        tasks=_names(tasks),
+        series=series,
+        value=value,
+        lam=lam,
+        weight_decay=weight_decay,
+        loss_mean=loss_mean,  # pyright: ignore[reportArgumentType]
+        losses=_names(loss, "loss", "loss") or (),
+        penalty=penalty,
+        layers=_pairs(layers),
+    )
+    place = None if no_page else (out or Path(f"{model.stem}-audit.html"))
+    if improve is not None:
+        check_ending(improve)
+    for file in filter(None, (place, improve)):
+        require_writable(file.parent)
+    with Rounds() as rounds:
+        found = audit_network(
+            case.network,
+            case.problem,
+            tol=tol,
+            max_seconds=max_seconds,
+            max_cells=max_cells,
+            progress=rounds,
+        )
+    files: list[Path] = []
+    if improve is not None:
+        write_network(found.improved, improve, metadata=case.record())
+        files.append(improve)
+    if place is not None:
+        from .report.audit_page import audit_page
+        from .report.page import write_page
+
+        write_page(audit_page(found, case), place)
+        files.append(place)
+    if as_json:
+        _print_json(case.record() | found.record())
+    else:
+        from .report.audit_display import show_audit
+
+        show_audit(found, case, files)
+
+
+@app.command()
 def datasets() -> None:
     """List the bundled tables."""
     from .datasets import list_datasets
@@ -220,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         print("knotwork: aborted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, NotImplementedError, OSError) as error:
+    except (ValueError, TypeError, NotImplementedError, ImportError, OSError) as error:
         return _complain(str(error))
     except Exception as error:
         # typer has no public name for the base of its complaints about arguments
@@ -237,17 +352,28 @@ def _complain(message: str) -> int:
     return 2
 
 
-def _names(text: str | None) -> list[str] | None:
+def _names(text: str | None, role: str = "tasks", one: str = "task") -> list[str] | None:
     """a,b,c as names; one with a comma in it stands in double quotes."""
     if text is None:
         return None
     try:
         names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
     except csv.Error:
-        raise ValueError(f"tasks: {text!r} is no list of names; write --tasks a,b,c") from None
+        raise ValueError(f"{role}: {text!r} is no list of names; write --{role} a,b,c") from None
     if not any(names):
-        raise ValueError("tasks: names no task; write --tasks a,b,c")
+        raise ValueError(f"{role}: names no {one}; write --{role} a,b,c")
     return names
+
+
+def _pairs(text: str | None) -> dict[str, str] | None:
+    """hidden=a,output=b as a dictionary."""
+    names = _names(text, "layers", "layer")
+    if names is None:
+        return None
+    pairs = [name.partition("=") for name in names]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ValueError(f"layers: {wrong[0]!r} names no layer; write --layers hidden=NAME,output=NAME")
+    return {role.strip(): layer.strip() for role, _, layer in pairs}
 
 
 def _print_json(record: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from .network import ReLUNetwork
 from .problem import Problem
 from .scaling import TaskScaling
 from .solution import Solution
+from .stacked import StackedNetwork
 from .storage import load, read_metadata, save
 from .tables import Table
 from .workflow import FitResult, Scale, table_scaling
@@ -216,6 +217,8 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     ValueError, OSError : as `load`; ValueError when the notes do not fit the network.
     """
     loaded = load(path)
+    if isinstance(loaded, StackedNetwork):
+        raise ValueError(f"{path}: holds a stacked network, which is no fit of a table; use knotwork.load")
     network = loaded.network if isinstance(loaded, Solution) else loaded
     notes = read_metadata(path)
     try:

@@ -224,10 +224,6 @@ class Problem:
 
     def _general_free_fit(self) -> tuple[Array, Array]:
         lam, penalty = self.lam, self.penalty
-        if penalty.skip == "nuclear" and self.n_inputs > 1:
-            raise NotImplementedError(
-                "penalty: skip='nuclear' is not implemented yet for several inputs; use skip='frobenius'"
-            )
         return affine_fit(
             self.X,
             self.Y,

@@ -15,6 +15,11 @@ class Status(Enum):
 
     OPTIMAL = "the certified gap is within tol"
     MAX_ROUNDS = "stopped at max_rounds before the gap was within tol; increase max_rounds or loosen tol"
+    MAX_STEPS = (
+        "trained for all steps before the gap was within tol; increase steps, ask for polish, or hand the "
+        "network to knotwork.solve as its start"
+    )
+    DIVERGED = "training left float64, and the best network before that is returned; lower the learning rate"
     MAX_SECONDS = "stopped at max_seconds before the gap was within tol; increase max_seconds or loosen tol"
     STOPPED = "stopped on request before the gap was within tol; solve again with start=solution.network"
     SEARCHED = (

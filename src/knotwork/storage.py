@@ -21,22 +21,24 @@ from .network import ReLUNetwork
 from .penalty import Penalty
 from .problem import Problem
 from .solution import Solution, Status, TraceEntry
+from .stacked import StackedNetwork
 
 Array = NDArray[np.float64]
 
 FORMAT_VERSION = 1
 _OWN = "knotwork."
 _NETWORK = ("W", "b", "V", "A", "c")
+_TYPES = ("ReLUNetwork", "StackedNetwork", "Solution")
 _NUMBERS = ("primal", "dual", "gap", "relative_gap", "bound", "slack")
 
 
 def save(
-    obj: ReLUNetwork | Solution,
+    obj: ReLUNetwork | StackedNetwork | Solution,
     path: str | os.PathLike[str],
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network or a solution to a safetensors file, every number as it is.
+    """Write a network, a stacked network or a solution to a safetensors file, every number as it is.
 
     A solution carries its data, certificate, status and trace. Its dual point is stored at
     lam = 0 only; elsewhere it is computed anew from the network when asked for.
@@ -50,7 +52,8 @@ def save(
 
     Raises
     ------
-    TypeError, ValueError : for another object, or metadata that JSON cannot hold.
+    TypeError, ValueError : for another object, an activation that is a function (a file holds none), or
+        metadata that JSON cannot hold.
     OSError : when the file cannot be written.
     """
     from safetensors.numpy import save_file
@@ -58,11 +61,19 @@ def save(
     text = {name: _to_json(name, value) for name, value in (metadata or {}).items()}
     if isinstance(obj, ReLUNetwork):
         tensors = _network_tensors(obj)
+    elif isinstance(obj, StackedNetwork):
+        if not isinstance(obj.activation, str):
+            raise ValueError("obj: its activation is a function, which no file can hold; use one with a name")
+        tensors = {f"{j}.{name}": getattr(one, name) for j, one in enumerate(obj.stacks) for name in _NETWORK}
+        record = {"n_stacks": len(obj.stacks), "activation": obj.activation, "link": obj.link}
+        text[_OWN + "stacked"] = json.dumps(record)
     elif isinstance(obj, Solution):
         tensors = _solution_tensors(obj)
         text[_OWN + "solution"] = json.dumps(_solution_record(obj))
     else:
-        raise TypeError(f"obj: must be a ReLUNetwork or a Solution, got {type(obj).__name__}")
+        raise TypeError(
+            f"obj: must be a ReLUNetwork, a StackedNetwork or a Solution, got {type(obj).__name__}"
+        )
     text[_OWN + "type"] = json.dumps(type(obj).__name__)
     text[_OWN + "format_version"] = json.dumps(FORMAT_VERSION)
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
@@ -70,7 +81,7 @@ def save(
         save_file(tensors, beside, metadata=text)
 
 
-def load(path: str | os.PathLike[str]) -> ReLUNetwork | Solution:
+def load(path: str | os.PathLike[str]) -> ReLUNetwork | StackedNetwork | Solution:
     """What `save` wrote, of the type that was saved.
 
     The certificate of a solution is the one that was saved; `certify(solution.problem,
@@ -85,6 +96,8 @@ def load(path: str | os.PathLike[str]) -> ReLUNetwork | Solution:
     try:
         if _own(text, "type") == "ReLUNetwork":
             return _take_network(tensors, set(_NETWORK))
+        if _own(text, "type") == "StackedNetwork":
+            return _take_stacked(tensors, _own(text, "stacked"))
         return _take_solution(tensors, _own(text, "solution"))
     except (KeyError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise ValueError(
@@ -125,7 +138,7 @@ def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, 
             f"{path}: is no whole safetensors file ({error}); nothing of it was used. Give a file "
             "written by knotwork.save"
         ) from None
-    if _OWN + "type" not in text or _own(text, "type") not in ("ReLUNetwork", "Solution"):
+    if _OWN + "type" not in text or _own(text, "type") not in _TYPES:
         raise ValueError(f"{path}: was not written by knotwork.save; give a file that was")
     if _own(text, "format_version") != FORMAT_VERSION:
         raise ValueError(
@@ -196,6 +209,14 @@ def _take_network(tensors: Mapping[str, Array], names: set[str]) -> ReLUNetwork:
     if set(tensors) != names:
         raise ValueError(f"arrays {sorted(tensors)} instead of {sorted(names)}")
     return ReLUNetwork(*(tensors[name] for name in _NETWORK))
+
+
+def _take_stacked(tensors: Mapping[str, Array], record: Mapping[str, Any]) -> StackedNetwork:
+    names = [[f"{j}.{name}" for name in _NETWORK] for j in range(record["n_stacks"])]
+    if set(tensors) != {name for one in names for name in one}:
+        raise ValueError(f"arrays {sorted(tensors)} instead of those of {len(names)} stacks")
+    stacks = tuple(ReLUNetwork(*(tensors[name] for name in one)) for one in names)
+    return StackedNetwork(stacks, record["activation"], record["link"])
 
 
 def _take_solution(tensors: dict[str, Array], record: Mapping[str, Any]) -> Solution:

@@ -124,3 +124,14 @@ def test_search_finds_the_exact_maximum_in_nineteen_draws_of_twenty(penalty):
     shares = np.array([share_found(1000 + seed, penalty) for seed in range(50)])
     assert np.all(shares <= 1.0 + 1e-9)
     assert np.mean(shares >= 0.999) >= 0.95
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_climb_makes_one_step_when_time_is_up(penalty):
+    X, alpha = draw(4, 30, 4, 2, penalty)
+    starts = unit_starts(5, 10, 4, penalty.biases)
+    one = climb(X, alpha, starts.copy(), penalty.biases, out_of_time=lambda: True)
+    full = climb(X, alpha, starts.copy(), penalty.biases)
+    assert np.all(one.values >= respond(X, alpha, starts) * (1.0 - 1e-9))
+    np.testing.assert_allclose(respond(X, alpha, one.neurons), one.values, rtol=1e-10)
+    assert one.values.max() < full.values.max()

@@ -126,7 +126,9 @@ def test_many_tasks_are_no_worse_than_columns_generated(penalty):
 @pytest.mark.parametrize("spec", [*SPECS, MIXED], ids=name_of)
 def test_any_loss_is_no_worse_than_columns_generated(spec, penalty):
     data = random_data(2, spec, penalty, 8, 2, 2, 0.1, gaps=0.2, weights="rows")
-    solution = solved(data)
+    solution = kw.solve(problem_of(data))
+    # what gaps leave of binary labels may be separable
+    assert solution.status in (OPTIMAL, kw.Status.UNATTAINED)
     upper = column_generation(data)
     assert_sound(solution.certificate, data, min(upper.primal, objective(data, solution.network)))
     assert solution.certificate.primal == pytest.approx(upper.primal, rel=1e-3)
@@ -228,8 +230,6 @@ def test_more_tasks_than_rows_are_reduced():
 @penalties
 @pytest.mark.parametrize("spec", ["squared", "logistic"])
 def test_neurons_are_needed_just_below_lam_max(spec, penalty):
-    if penalty == (True, "nuclear"):
-        pytest.skip("the fit without neurons is not there yet for several inputs")
     data = random_data(10, spec, penalty, 10, 2, 2, 0.1)
     problem = problem_of(data)
     largest = kw.lam_max(problem)

@@ -80,3 +80,19 @@ def test_trials_are_kept_where_the_caller_says():
     assert np.all((new >= 0.2) & (new <= 0.5))
     assert len(inside) > 0
     assert objective(moves, new) <= objective(moves, u)
+
+
+def test_time_is_heeded_at_every_step():
+    moves, u = random_moves(np.random.default_rng(3), [2, 3])
+    free = (lambda at, gradient: np.eye(5)), (lambda at, trial: trial)
+    np.testing.assert_array_equal(descend(moves, u, 20, *free, out_of_time=lambda: True), u)
+    asked = []
+
+    def after_one():
+        asked.append(1)
+        return len(asked) > 1
+
+    one = descend(moves, u, 20, *free, out_of_time=after_one)
+    np.testing.assert_array_equal(one, descend(moves, u, 1, *free))
+    assert len(asked) == 2
+    assert objective(moves, descend(moves, u, 20, *free)) < objective(moves, one) < objective(moves, u)

@@ -145,7 +145,7 @@ def test_the_lens_is_supported_where_its_points_say(seed):
     rim = np.concatenate([circle - q, circle + q])
     inside = np.maximum(np.linalg.norm(rim + q, axis=1), np.linalg.norm(rim - q, axis=1)) <= 1 + 1e-12
     expected = (rim[inside] @ W).max()
-    assert lens_support(q[None], W[None])[0] == pytest.approx(expected, rel=1e-3)
+    assert lens_support(q[None], W[None])[0] == pytest.approx(expected, abs=1e-3 * np.linalg.norm(W))
     # where facing both ways is no better than one way, the split r + l = W proves the value
     assert lens_support(q[None], W[None])[0] <= np.linalg.norm(W) - abs(q @ W) + 1e-12
     assert lens_support(0 * q[None], W[None])[0] == pytest.approx(np.linalg.norm(W), rel=1e-14)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from .._validate import as_float_array
+from .._validate import as_count, as_float_array, as_generator
 from ..losses import Squared
 from ..network import ReLUNetwork
 from ..points import Points
@@ -29,7 +30,14 @@ def sees_moments(problem: Problem) -> bool:
     return free and (problem.lam == 0 or isinstance(problem.loss, Squared))
 
 
-def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None = None) -> Certificate:
+def certify(
+    problem: Problem,
+    network: ReLUNetwork,
+    dual_point: ArrayLike | None = None,
+    *,
+    max_cells: int = 2_000_000,
+    random_state: int | np.random.Generator | None = 0,
+) -> Certificate:
     """Bound the distance of `network` from the global optimum of `problem`.
 
     The dual of F is D(alpha) = - sum w l*(y, -alpha / w) - (|sum alpha|^2 + |sum alpha x|^2) / (2 lam),
@@ -41,7 +49,7 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
 
     The constraint is checked over all neurons (rigour EXACT) in one and two inputs, and in more where
     that many cells can be looked at; else by a search: then `dual` and `gap` are HEURISTIC and `bound`
-    is what the spectral norm proves.
+    is what the spectral norm proves; where that suffices the rigour is BOUNDED.
 
     Parameters
     ----------
@@ -54,9 +62,11 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
 
     Raises
     ------
-    TypeError, ValueError : for a network or dual point that does not fit the problem.
+    TypeError, ValueError : for a network or dual point that does not fit the problem, or arguments of
+        the wrong kind.
     """
     problem.check_network(network)
+    max_cells, rng = as_count(max_cells, "max_cells"), as_generator(random_state, "random_state")
     alpha = None
     if dual_point is not None:
         alpha = as_float_array(dual_point, "dual_point")
@@ -65,4 +75,4 @@ def certify(problem: Problem, network: ReLUNetwork, dual_point: ArrayLike | None
             raise ValueError(f"dual_point: must have shape {problem.Y.shape}, got {alpha.shape}")
     if sees_moments(problem):
         return certify_on(Points.from_problem(problem), problem, network, alpha)[0]
-    return certify_labels(problem, network, alpha)
+    return certify_labels(problem, network, alpha, max_cells, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,16 +51,25 @@ class Labels:
     units: UnitNeurons | None = None
 
     @classmethod
-    def of(cls, problem: Problem, units: UnitNeurons | None = None) -> Labels:
+    def of(
+        cls,
+        problem: Problem,
+        units: UnitNeurons | None = None,
+        *,
+        max_cells: int | None = None,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> Labels:
+        """In several inputs with `units`, or with those of the other two arguments (see `certify`)."""
         one = problem.n_inputs == 1
         order = np.argsort(problem.X[:, 0], kind="stable") if one else np.arange(problem.n_rows)
         w = problem.label_weight()[order]
         filler = 1.0 / problem.n_tasks if isinstance(problem.loss, Multinomial) else 0.0
         y = np.where(w > 0, problem.Y[order], filler)
         if not one and units is None:
-            from ..dual_norm.several import UnitNeurons
+            from ..dual_norm.several import MAX_CELLS, UnitNeurons
 
-            units = UnitNeurons(problem.X, problem.penalty)
+            cells = MAX_CELLS if max_cells is None else max_cells
+            units = UnitNeurons(problem.X, problem.penalty, cells, random_state)
         return cls(problem, order, problem.X[order], y, w, units)
 
     @property
@@ -87,6 +97,16 @@ class Labels:
     def loss(self) -> Loss:
         # at lam = 0 labels are constraints, whatever missing them would cost
         return self.problem.loss_function if self.problem.lam > 0 else Squared()
+
+    @cached_property
+    def no_gap(self) -> float:
+        """1e-14 of the free fit's objective; of the loss at f = 0 where labels are separable."""
+        problem = self.problem
+        if problem.lam == 0:
+            return 4.0 * np.finfo(float).eps * problem.label_scale
+        zero = float(np.sum(self.w * self.loss.value(self.y, np.zeros_like(self.y))))
+        free = problem.objective(problem.free_fit())
+        return 1e-14 * (free if free > 1e-9 * zero else zero)
 
     @property
     def linear_free(self) -> bool:
@@ -141,9 +161,15 @@ class Judged:
     alpha: Array
 
 
-def certify_labels(problem: Problem, network: ReLUNetwork, dual_point: Array | None = None) -> Certificate:
-    """`certify` for any loss and penalty of one input."""
-    labels = Labels.of(problem)
+def certify_labels(
+    problem: Problem,
+    network: ReLUNetwork,
+    dual_point: Array | None = None,
+    max_cells: int | None = None,
+    random_state: int | np.random.Generator | None = 0,
+) -> Certificate:
+    """`certify` for any loss, penalty and number of inputs."""
+    labels = Labels.of(problem, max_cells=max_cells, random_state=random_state)
     f = network.predict(labels.X)
     if dual_point is not None:
         alpha = labels.feasible(dual_point[labels.order])
@@ -213,16 +239,19 @@ def judge(labels: Labels, network: ReLUNetwork, f: Array, alpha: Array) -> Judge
         scale, dual, gap, alpha = 0.0, 0.0, primal, np.zeros_like(alpha)
     floor = 0.0
     if gap <= 1e-10 * (abs(primal) + float(np.sum(w))):
-        floor = _no_gap(labels)
+        floor = labels.no_gap
     scaled = scale * alpha
     certificate = assemble(primal, dual, gap, floor, None, lambda: labels.in_rows(scaled))
-    bound = dual
-    if found.rigour is not Rigour.EXACT and dual > 0.0:
+    bound, rigour = dual, found.rigour
+    if rigour is not Rigour.EXACT:
         # what was found by search may be too small; this much is proven
-        share = min(1.0, lam / proven / scale) if scale > 0 else 0.0
-        bound = _proven_dual(labels, share * scaled) if problem.lam > 0 else share * dual
+        share = min(1.0, lam / proven / scale) if scale * proven > 0 else 1.0
+        if share == 1.0:
+            rigour = Rigour.BOUNDED
+        else:
+            bound = _proven_dual(labels, share * scaled) if problem.lam > 0 else share * dual
     certificate = replace(
-        certificate, worst_neuron=found.neuron, slack=slack, rigour=found.rigour, bound=max(bound, 0.0)
+        certificate, worst_neuron=found.neuron, slack=slack, rigour=rigour, bound=max(bound, 0.0)
     )
     return Judged(certificate, scaled)
 
@@ -256,15 +285,3 @@ def _interpolation_dual(
     if not np.isfinite(scale):
         scale = 0.0
     return scale, scale * linear - 0.5 * scale * scale * square / lam
-
-
-def _no_gap(labels: Labels) -> float:
-    """1e-14 of the free fit's objective; of the loss at f = 0 where labels are separable."""
-    problem = labels.problem
-    if problem.lam == 0:
-        return 4.0 * np.finfo(float).eps * problem.label_scale
-    zero = float(np.sum(labels.w * labels.loss.value(labels.y, np.zeros_like(labels.y))))
-    if problem.penalty.skip == "nuclear" and problem.n_inputs > 1:
-        return 1e-14 * zero
-    free = problem.objective(problem.free_fit())
-    return 1e-14 * (free if free > 1e-9 * zero else zero)

@@ -16,6 +16,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from ._clock import heed
+
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.uint64]
@@ -154,6 +156,7 @@ def _covered(Y: Array, above: Flats, tol: float, max_faces: int) -> Flats:
     step = max(1, _WORK // (M * M * k))
     parts, count = [], 0
     for low in range(0, n, step):
+        heed()
         zero = unpack(above.zero[low : low + step], M)
         parts.append(_cut(Y, above.basis[low : low + step], zero, tol, low))
         count += len(parts[-1][0])
@@ -235,6 +238,7 @@ def _all_faces(
     levels: list[Level] = []
     total, signed = 0, 0
     for rank in range(m - 1, -1, -1):
+        heed()
         signed += (-1) ** (m - 1 - rank) * len(flat)
         if rank >= least_rank:
             levels.append(Level(flat, active, *facets))
@@ -276,6 +280,7 @@ def caps(levels: list[Level], rays: Array, metric: Array) -> list[tuple[Array, A
     for level in levels[-2::-1]:
         counts, codes, centres, cosines = [], [], [], []
         for low in range(0, len(level), _FACES):
+            heed()
             begin = level.first[low : low + _FACES + 1]
             part = slice(begin[0], begin[-1])
             facet = level.facet[part]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from ._clock import heed
 from ._faces import Flats, Index, Level, Mask, caps, enumerate_faces, merge_parallel, unpack
 
 Array = NDArray[np.float64]
@@ -119,6 +120,7 @@ class _Search:
         self.grams = np.empty((len(of.masks), m, m))
         step = max(1, _WORK // self.table.shape[1])
         for low in range(0, len(of.masks), step):
+            heed()
             maps = self._maps(of.masks[low : low + step])
             self.grams[low : low + step] = maps @ maps.transpose(0, 2, 1)
 
@@ -148,6 +150,7 @@ class _Search:
         step = max(1, _WORK // (M * m))
         kept = []
         for low in range(0, len(worth), step):
+            heed()
             part = worth[low : low + step]
             gram, x = self.grams[self.of.mask_of[rank][part]], centre[part]
             square = np.einsum("fm,fm->f", (gram @ x[:, :, None])[:, :, 0], x)
@@ -156,6 +159,7 @@ class _Search:
         worth = np.concatenate(kept) if kept else worth
         step = max(1, _WORK // self.table.shape[1])
         for low in range(0, len(worth), step):
+            heed()
             part = worth[low : low + step]
             most[part] = np.maximum(most[part], self._look_into(rank, part))
 

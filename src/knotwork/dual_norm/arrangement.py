@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._clock import heed
+
 Array = NDArray[np.float64]
 _WORK = 1 << 22
 _GENERIC = np.array([0.8414709848, 0.3090169944, 0.1123595506])
@@ -148,6 +150,7 @@ def sphere(Z: Array, A: Array, floor: float = 0.0) -> Candidates:
     step = max(1, _WORK // max(1, 6 * M * r))
     best = floor
     for low in range(0, M, step):
+        heed()
         part = slice(low, min(low + step, M))
         basis = np.stack([first[part], second[part]], axis=-1)
         inside = np.einsum("mk,bki->bmi", normals, basis)
@@ -165,6 +168,7 @@ def sphere(Z: Array, A: Array, floor: float = 0.0) -> Candidates:
         found_value.append(value.ravel())
         best = max(best, float(value.max(initial=0.0)))
         for with_own in (False, True):
+            heed()
             cells = sums + (normals[own, :, None] * weights[own, None, :])[:, None] if with_own else sums
             gram = np.einsum("beki,beli->bekl", cells, cells).reshape(-1, 3, 3)
             trace = gram[:, 0, 0] + gram[:, 1, 1] + gram[:, 2, 2]

@@ -6,6 +6,7 @@ goes down. What is found is attained, nothing is proven: rigour HEURISTIC.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,19 @@ class Climb:
     values: Array
 
 
-def climb(X: Array, alpha: Array, starts: Array, biases: bool, steps: int = _STEPS) -> Climb:
+def climb(
+    X: Array,
+    alpha: Array,
+    starts: Array,
+    biases: bool,
+    steps: int = _STEPS,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Climb:
     """Climb from every start (S, d + 1) to a local maximum of |sum_i alpha_i relu(w.x_i + b)| over unit
-    neurons, |(w, b)| = 1 where `biases`, else |w| = 1 with the kink at a data point."""
+    neurons, |(w, b)| = 1 where `biases`, else |w| = 1 with the kink at a data point; one step is made
+    whatever the clock says."""
     if biases:
-        return _climb_sphere(np.column_stack([X, np.ones(len(X))]), alpha, starts, steps)
+        return _climb_sphere(np.column_stack([X, np.ones(len(X))]), alpha, starts, steps, out_of_time)
     neurons = best_biases(X, alpha, starts[:, :-1])
     values = np.full(len(neurons), -np.inf)
     alive = np.arange(len(neurons))
@@ -45,10 +54,12 @@ def climb(X: Array, alpha: Array, starts: Array, biases: bool, steps: int = _STE
         better = new > values[alive] * (1.0 + _ENOUGH)
         neurons[alive[better]], values[alive[better]] = moved[better], new[better]
         alive = alive[better]
-        if len(alive) == 0:
+        if len(alive) == 0 or out_of_time():
             break
     top = np.argsort(-values, kind="stable")[:_POLISHED]
     for k in top.tolist():
+        if out_of_time():
+            break
         neurons[k], values[k] = _along_ridges(X, alpha, neurons[k], float(values[k]), steps)
     return Climb(neurons, values)
 
@@ -121,7 +132,9 @@ def _turn(X: Array, alpha: Array, w: Array, anchors: Array) -> Array:
     return out
 
 
-def _climb_sphere(X: Array, alpha: Array, starts: Array, steps: int) -> Climb:
+def _climb_sphere(
+    X: Array, alpha: Array, starts: Array, steps: int, out_of_time: Callable[[], bool]
+) -> Climb:
     neurons = starts / np.linalg.norm(starts, axis=1)[:, None]
     nothing = np.zeros((len(neurons), X.shape[1]))
     values = np.full(len(neurons), -np.inf)
@@ -138,11 +151,13 @@ def _climb_sphere(X: Array, alpha: Array, starts: Array, steps: int) -> Climb:
         better = new > values[alive] * (1.0 + _ENOUGH)
         neurons[alive[better]], values[alive[better]] = moved[better], new[better]
         alive = alive[better]
-        if len(alive) == 0:
+        if len(alive) == 0 or out_of_time():
             break
     # inside its cell the best neuron is an eigenvector
     top = np.argsort(-values, kind="stable")[:_POLISHED]
     for k in top.tolist():
+        if out_of_time():
+            break
         for _ in range(3):
             on = X @ neurons[k] > 0.0
             pull = X[on].T @ alpha[on]

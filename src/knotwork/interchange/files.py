@@ -13,6 +13,7 @@ from typing import Any
 
 from ..network import ReLUNetwork
 from ..solution import Solution
+from ..stacked import StackedNetwork
 from ..storage import load
 from ._shared import existing_file, needing
 from .layers import network_of_arrays
@@ -64,6 +65,8 @@ def load_network(path: str | os.PathLike[str], *, names: Mapping[str, str] | Non
         if "knotwork.type" not in metadata:
             return network_of_arrays(arrays, names)
         stored = load(file)
+        if isinstance(stored, StackedNetwork):
+            raise ValueError("holds a stacked network; knotwork.load reads it")
         return stored.network if isinstance(stored, Solution) else stored
     except (TypeError, ValueError) as error:
         text = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,8 +99,14 @@ class Corrected:
 class Dense:
     """The squared problem under a penalty, its free parts rotated away by QR."""
 
-    def __init__(self, squares: Squares, lam: float, penalty: Penalty) -> None:
-        self.squares, self.lam, self.penalty = squares, lam, penalty
+    def __init__(
+        self,
+        squares: Squares,
+        lam: float,
+        penalty: Penalty,
+        out_of_time: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.squares, self.lam, self.penalty, self.out_of_time = squares, lam, penalty, out_of_time
         X, root = squares.X, squares.root
         n = len(X)
         linear = penalty.skip in ("free", "frobenius")
@@ -131,15 +138,19 @@ class Dense:
         """(P, n, Q) features on the labels of each task."""
         return self._padded(self.squares.root * features[None])
 
+    def rotated(self, atoms: Atoms) -> Array:
+        """(P, n, K) the features of atoms with the free parts rotated away."""
+        return self._off_free(self._weighted(atoms.features(self.squares.X)))
+
     def corrected(self, atoms: Atoms, tol: float, loose: float = 0.0) -> Corrected:
-        """The optimal masses; atoms without any leave."""
+        """The optimal masses, or with time up what was reached; atoms without any leave."""
         rows = self._weighted(atoms.features(self.squares.X))
         if len(atoms):
             features = self._off_free(rows)
             R = np.asarray(np.linalg.qr(np.concatenate([features, self.targets], axis=2), mode="r"))
             K = len(atoms)
             reduced = Reduced(R[:, :K, :K], R[:, :K, K:])
-            mass, V = correct(reduced, self.lam, atoms.mass, tol, loose)
+            mass, V = correct(reduced, self.lam, atoms.mass, tol, loose, self.out_of_time)
         else:
             mass, V = atoms.mass, np.zeros((0, self.squares.y.shape[1]))
         per_pattern = V[None] if len(rows) == 1 else V.T[:, :, None]
@@ -185,7 +196,7 @@ class Dense:
                 out[part] = face.keep(at[part], trial[part])
             return out
 
-        u = descend(moves, u, steps, directions, keep)
+        u = descend(moves, u, steps, directions, keep, out_of_time=self.out_of_time)
         neurons, mass = atoms.neurons.copy(), atoms.mass.copy()
         for k, face in enumerate(faces):
             part = u[edges[k] : edges[k + 1]]

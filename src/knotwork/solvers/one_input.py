@@ -15,6 +15,7 @@ from ..network import ReLUNetwork
 from ..points import Points
 from ..problem import INTERPOLATION_TOLERANCE, Problem
 from ..solution import Solution
+from .consistent import require_consistent
 from .interior_point import Iterate, interior_point
 from .spline import Spline, connect_the_dots
 from .watch import Watch
@@ -101,7 +102,7 @@ def solve_one_input(problem: Problem, watch: Watch, start: ReLUNetwork | None) -
     """The certified optimum, by the working set or, where many data are knots, the interior point."""
     points = Points.from_problem(problem)
     if problem.lam == 0:
-        _require_consistent(problem, points)
+        require_consistent(problem)
         _require_spaced(points.x)
     tasks = _Tasks.of(points)
     if len(points.x) == 1 or not tasks.solved.any():
@@ -254,21 +255,6 @@ def _bends(state: Iterate, lam: float) -> NDArray[np.bool_]:
     size = row_norms(state.bends)
     typical = float(size.mean()) if len(size) else 0.0
     return size * lam > (lam - row_norms(state.p)) * typical
-
-
-def _require_consistent(problem: Problem, points: Points) -> None:
-    """Raise where labels at equal inputs differ: no function interpolates them."""
-    if len(points.x) == problem.n_rows:
-        return
-    where = np.minimum(np.searchsorted(points.x, problem.X[:, 0]), len(points.x) - 1)
-    differs = np.abs(problem.Y - points.y[where]) > INTERPOLATION_TOLERANCE * problem.label_scale
-    differs &= problem.label_weight() > 0
-    if differs.any():
-        row, task = (int(i) for i in np.argwhere(differs)[0])
-        raise ValueError(
-            f"Y: row {row}, column {task} differs from another label at the same input "
-            f"{problem.X[row, 0]:g}; lam=0 interpolates every label: use lam > 0, or average them"
-        )
 
 
 def _require_spaced(x: Array) -> None:

@@ -48,6 +48,9 @@ class Smooth:
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.sum(self.w * np.where(self.w > 0, self.loss.value(self.y, f), 0.0)))
 
+    def objective(self, network: ReLUNetwork) -> float:
+        return self.loss_at(network.predict(self.X)) + self.lam * network.cost(self.penalty)
+
     def free_fit(self) -> ReLUNetwork:
         """The start: no neurons, free parts fitted as if they were all free."""
         A, c = affine_fit(

@@ -1,7 +1,8 @@
 """Several inputs: conditional gradient over all neurons, by whichever dual norm is in reach.
 
 Price the neurons at the residual (exactly, or by search), add the best, solve for the masses, merge
-and slide; the same loop as in one input, row by row.
+and slide; the same loop as in one input, row by row. Many data start from a gradient descent, and all
+their neurons slide together.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dual_norm import Rigour
-from ..dual_norm.several import UnitNeurons
+from ..dual_norm.several import MANY, UnitNeurons
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from .dense import Atoms, Corrected, Dense, Squares
+from .descent import descended, first_atoms
 
 Array = NDArray[np.float64]
 _IDLE_ROUNDS = 8
 _MOST_NEW = 60
 _SLIDES = 8
+_DESCENTS, _DESCENT_STEPS = 3, 50
+_SINGLE, _SMOOTH = 1e-6, 1e-5
 _ALIKE = 0.999999
 
 
@@ -63,13 +67,20 @@ def minimise(
 
     Masses are corrected only as far as the gap asks for, unless `exact`.
     """
-    problem = Dense(squares, lam, penalty)
+    problem = Dense(squares, lam, penalty, units.out_of_time)
     best: Fit | None = None
     idle, target = 0, 0.0
+    many = len(squares.X) >= MANY
+    if many and len(atoms) == 0:
+        atoms = first_atoms(squares, lam, penalty, units.rng, units.out_of_time)
     while True:
-        loose = 0.0 if best is None or exact else 0.01 * best.gap
+        loose = np.inf if many else 0.0
+        if best is not None:
+            loose = 0.0 if exact else 0.01 * best.gap
         state = problem.corrected(atoms, 0.02 * target, loose)
-        if len(state.atoms):
+        if many:
+            state = _descended(problem, state, max(target, tol * problem.objective(state)))
+        if len(state.atoms) and not (many and (best is None or best.gap > _SMOOTH * best.objective)):
             state = _settled(problem, state, target)
         network = state.network(penalty)
         fitted = network.predict(squares.X)
@@ -91,6 +102,8 @@ def _settled(problem: Dense, state: Corrected, target: float) -> Corrected:
     """After slides; neurons that see the same data merged where that loses nothing."""
     value = problem.objective(state)
     for merge in (False, True):
+        if problem.out_of_time():
+            break
         atoms = _merged(state.atoms, problem.squares.X) if merge else state.atoms
         if merge and len(atoms) == len(state.atoms):
             break
@@ -98,6 +111,23 @@ def _settled(problem: Dense, state: Corrected, target: float) -> Corrected:
         there = problem.objective(moved)
         if there <= value * (1.0 + 1e-12):
             state, value = moved, there
+    return state
+
+
+def _descended(problem: Dense, state: Corrected, target: float) -> Corrected:
+    """After descents in the weights, as long as these gain."""
+    value = problem.objective(state)
+    for _ in range(_DESCENTS):
+        if problem.out_of_time():
+            break
+        atoms = descended(problem, state.atoms, state.V, _DESCENT_STEPS, problem.out_of_time)
+        moved = problem.corrected(_unique(atoms), 0.02 * target)
+        there = problem.objective(moved)
+        gain = value - there
+        if gain > 0.0:
+            state, value = moved, there
+        if gain <= max(0.1 * target, _SINGLE * value):
+            break
     return state
 
 
@@ -138,9 +168,12 @@ def _price(
     cheap = units.is_cheap
     found = units.maximise(alpha, lam) if cheap else units.search(alpha, bends)
     gap = gap_at(max(found.largest, along))
-    if units.is_exact and not cheap and gap <= max(10.0 * target, 1e-3 * objective):
+    if not cheap and gap <= max(10.0 * target, 1e-3 * objective) and units.is_exact:
         # the search has little left to find: now every neuron is looked at
         found = units.maximise(alpha, lam)
+        gap = gap_at(max(found.largest, along))
+    elif not cheap and gap <= target:
+        found = units.search(alpha, bends, thorough=True)
         gap = gap_at(max(found.largest, along))
     new = Atoms.of(_different(found.neurons[found.values > lam * (1.0 + 1e-14)], squares.X, len(state.atoms)))
     rows = np.column_stack([direction, np.zeros(len(direction))])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import get_lapack_funcs
 
 from .corrective import cholesky
 
@@ -20,6 +21,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 _LEAST = 1e-12
 _FLAT = 1e-13
+(_trtrs,) = get_lapack_funcs(("trtrs",), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Point:
     """g and its derivatives' parts at some u (Q,)."""
 
     value: float
-    inverse_root: Array
+    root: Array
     pull: Array
     gradient: Array
 
@@ -60,14 +62,14 @@ class Moves:
         S = psi @ psi.transpose(0, 2, 1)
         n = np.arange(S.shape[1])
         S[:, n, n] += lam
-        inverse_root = np.asarray(np.linalg.inv(cholesky(S)), dtype=np.float64)
-        half = inverse_root @ self.C
-        alpha = lam * (inverse_root.transpose(0, 2, 1) @ half)
+        root = cholesky(S)
+        half = _solve(root, self.C)
+        alpha = lam * _solve(root, half, trans=1)
         pull = self.Z.transpose(0, 2, 1) @ alpha
         along = self._along(u, pull)
         gradient = lam * u - np.einsum("pqt,pqt->q", pull, along[:, self.owner]) / lam
         value = 0.5 * lam * (float(np.sum(half * half)) + float(u @ u))
-        return Point(value, inverse_root, pull, gradient)
+        return Point(value, root, pull, gradient)
 
     def _along(self, u: Array, pull: Array) -> Array:
         """(P, K, T / P) psi_k' alpha."""
@@ -76,7 +78,7 @@ class Moves:
     def hessian(self, u: Array, here: Point) -> Array:
         """(Q, Q)."""
         own, lam, B = self.owner, self.lam, here.pull
-        root = here.inverse_root @ self.Z
+        root = _solve(here.root, self.Z)
         psi = self.per_neuron(root * u)
         g = self._along(u, B)
         flat = root.transpose(0, 2, 1)
@@ -93,6 +95,11 @@ class Moves:
         return total
 
 
+def _solve(root: Array, B: Array, trans: int = 0) -> Array:
+    """L^-1 B, or with `trans` L'^-1 B, pattern by pattern."""
+    return np.stack([_trtrs(L, b, lower=1, trans=trans)[0] for L, b in zip(root, B, strict=True)])
+
+
 def descend(
     moves: Moves,
     u: Array,
@@ -100,8 +107,9 @@ def descend(
     directions: Callable[[Array, Array], Array],
     keep: Callable[[Array, Array], Array],
     reshape: Callable[[Array], Moves] | None = None,
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> Array:
-    """u (Q,) of lower objective by damped Newton steps.
+    """u (Q,) of lower objective by damped Newton steps, as many as time allows.
 
     directions : (u, gradient) to an orthonormal basis (Q, m) of the open directions.
     keep : (u, trial) to the trial made to stay on the faces.
@@ -109,6 +117,8 @@ def descend(
     """
     here = moves.at(u)
     for _ in range(steps):
+        if out_of_time():
+            break
         basis = directions(u, here.gradient)
         slope = basis.T @ here.gradient
         error = float(np.abs(slope).max(initial=0.0))

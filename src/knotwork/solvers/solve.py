@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
+from .._validate import as_count, as_generator
 from ..bins import Bins
 from ..certificate import sees_moments
 from ..certificate.labels import Labels
@@ -20,6 +21,7 @@ from ..problem import Problem
 from ..solution import Solution, Status
 from .any_loss import solve_any_loss
 from .blas import one_blas_thread
+from .centred import about, far_origin
 from .one_input import solve_one_input
 from .watch import Progress, Watch
 
@@ -62,14 +64,13 @@ def solve(
         differ at equal inputs (no network interpolates them).
     """
     watch = Watch(tol, max_rounds, max_seconds, progress)
-    if isinstance(max_cells, bool) or not isinstance(max_cells, int | np.integer) or max_cells < 0:
-        raise ValueError(f"max_cells: must be an integer >= 0, got {max_cells!r}")
+    max_cells, rng = as_count(max_cells, "max_cells"), as_generator(random_state, "random_state")
     if start is not None:
         problem.check_network(start)
     with one_blas_thread():
         if sees_moments(problem):
             return solve_one_input(problem, watch, start)
-        return solve_any_loss(problem, watch, start, max_cells, random_state)
+        return solve_any_loss(problem, watch, start, max_cells, rng)
 
 
 def lam_max(problem: Problem) -> float:
@@ -79,9 +80,17 @@ def lam_max(problem: Problem) -> float:
     with lam, and the neuron-free lams need be no half-line: then it is found by going down from
     above in steps of 5 % and bisecting.
     """
+    with one_blas_thread():
+        return _lam_max(problem)
+
+
+def _lam_max(problem: Problem) -> float:
     if isinstance(problem.loss, Squared) and sees_moments(problem):
         return _knots_lam_max(problem)
     problem = problem if problem.lam > 0 else problem.with_lam(1.0)
+    origin = far_origin(problem)
+    if origin is not None:
+        problem = about(problem, origin)
     if not problem.loss_function.smooth:
         return _lam_max_by_solving(problem)
     if not problem.penalty.biases:
@@ -112,26 +121,36 @@ def _response_at_free_fit(problem: Problem) -> float:
     f = problem.free_fit().predict(labels.X)
     alpha = labels.gradient_point(f)
     largest = labels.largest_response(alpha).largest
-    reach = float(np.linalg.norm(labels.X, axis=1).max()) + (1.0 if problem.penalty.biases else 0.0)
+    reach = _reach(problem)
     size = np.abs(labels.w * f) if labels.loss.interpolates else np.abs(alpha)
     noise = 64.0 * np.finfo(float).eps * reach * float(np.sum(size))
     return largest if largest > noise else 0.0
 
 
+def _reach(problem: Problem) -> float:
+    """What a unit neuron is at most at an input; where biases are free, about the inputs' mean."""
+    if problem.penalty.biases:
+        return float(np.linalg.norm(problem.X, axis=1).max()) + 1.0
+    return float(np.linalg.norm(problem.X - problem.X.mean(axis=0), axis=1).max())
+
+
 def _lam_max_by_solving(problem: Problem) -> float:
-    # the total weight times the inputs' reach bounds every response to a subgradient
-    high = float(problem.label_weight().sum()) * (float(np.abs(problem.X).max()) + 1.0)
+    # the total weight times the inputs' reach bounds every response to a subgradient of size 1
+    high = float(problem.label_weight().sum()) * _reach(problem)
+    if high == 0:
+        return 0.0
     low = 0.0
+    while solve(problem.with_lam(high), tol=1e-6).network.n_neurons:
+        high *= 4.0
+    least = 1e-12 * high
     while high - low > 1e-3 * high:
         middle = 0.5 * high if low == 0.0 else float(np.sqrt(low * high))
-        if middle < 1e-12 * high:
+        if middle < least:
             return 0.0
         if solve(problem.with_lam(middle), tol=1e-6).network.n_neurons:
             low = middle
         else:
             high = middle
-            if high < 1e-12:
-                return 0.0
     return high
 
 
@@ -168,8 +187,7 @@ def solve_n_knots(
     ------
     ValueError : when no lam above 1e-9 lam_max has that many knots.
     """
-    if isinstance(n_knots, bool) or not isinstance(n_knots, int | np.integer) or n_knots < 0:
-        raise ValueError(f"n_knots: must be an integer >= 0, got {n_knots!r}")
+    n_knots = as_count(n_knots, "n_knots")
     Watch(tol, None, max_seconds, progress)
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
 

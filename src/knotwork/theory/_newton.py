@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..dual_norm.knots import row_norms, slope_changes
+from ..losses import Squared
 from ..network import ReLUNetwork
 from ..points import Points
+from ..problem import Problem
 from ..solvers.spline import connect_the_dots
 from ._hats import Array, Index, Mask, hats, may_bend
 
@@ -26,11 +28,16 @@ def bends_of(network: ReLUNetwork, x: Array) -> Array | None:
     return out
 
 
-def polished_fit(points: Points, lam: float, network: ReLUNetwork) -> ReLUNetwork | None:
+def polished_fit(problem: Problem, points: Points, network: ReLUNetwork) -> ReLUNetwork | None:
     """Newton's method on F over values at the ends and the knots of a near-optimal network, where no
     bend is 0; None where it leads nowhere or the knots are too many."""
-    x, weight = points.x, points.weights()
-    y = np.where(weight > 0, points.y, 0.0)
+    x, lam, loss = points.x, problem.lam, problem.loss_function
+    squared = isinstance(problem.loss, Squared)
+    if squared:
+        rows, weight, y = x, points.weights(), points.y
+    else:
+        rows, weight, y = problem.X[:, 0], problem.label_weight(), problem.Y
+    y = np.where(weight > 0, y, 0.0)
     change = bends_of(network, x)
     if change is None:
         return None
@@ -41,28 +48,36 @@ def polished_fit(points: Points, lam: float, network: ReLUNetwork) -> ReLUNetwor
     if len(node) * n_tasks > MOST_UNKNOWNS:
         return None
     values = network.predict(x[node])
-    heights = np.array([np.interp(x, x[node], row) for row in np.eye(len(node))]).T
+    heights = np.array([np.interp(rows, x[node], row) for row in np.eye(len(node))]).T
     D = slope_changes(x[node], np.eye(len(node)))
-    data = np.zeros((len(node), n_tasks, len(node), n_tasks))
-    for t in range(n_tasks):
-        data[:, t, :, t] = heights.T @ (weight[:, t, None] * heights)
+    data = _data_hessian(heights, weight) if squared else np.zeros(0)
     moved, unit = np.inf, np.zeros_like(D @ values)
     for _ in range(_STEPS):
-        u = D @ values
+        u, f = D @ values, heights @ values
         size = row_norms(u)
         # a bend that turned round is none of the optimum
         if not (np.all(size > 0.0) and np.all(np.sum(u * unit, axis=1) >= 0.0)):
             return None
         unit = u / size[:, None]
         curvature = (np.eye(n_tasks) - unit[:, :, None] * unit[:, None, :]) / size[:, None, None]
+        if not squared:
+            data = _data_hessian(heights, weight * loss.curvature(y, f))
         hessian = data + lam * np.einsum("ka,kst,kb->asbt", D, curvature, D, optimize=True)
-        gradient = heights.T @ (weight * (heights @ values - y)) + lam * D.T @ unit
+        gradient = heights.T @ (weight * loss.gradient(y, f)) + lam * D.T @ unit
         step = np.linalg.lstsq(hessian.reshape(gradient.size, -1), gradient.ravel(), rcond=1e-11)[0]
         last, moved = moved, float(np.abs(step).max())
         if not moved < last:
             break
         values = values - step.reshape(values.shape)
     return connect_the_dots(x[node], values)
+
+
+def _data_hessian(heights: Array, weight: Array) -> Array:
+    k, n_tasks = heights.shape[1], weight.shape[1]
+    data = np.zeros((k, n_tasks, k, n_tasks))
+    for t in range(n_tasks):
+        data[:, t, :, t] = heights.T @ (weight[:, t, None] * heights)
+    return data
 
 
 def polished_jumps(x: Array, y: Array, seen: Mask, knot: Index, jump: Array) -> Array:

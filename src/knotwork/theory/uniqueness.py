@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from .._validate import read_only
 from ..certificate import Certificate, certify
 from ..dual_norm.knots import row_norms, slope_changes
-from ..losses import Squared
+from ..losses import Multinomial
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status
 from ..solvers.solve import solve
+from ._curvature import curvature_weights
 from ._masses import free_masses, potential
-from ._maximisers import decide_by_maximisers
+from ._maximisers import SHARED_BY_CLASSES, decide_by_maximisers
 from ._newton import bends_of, polished_fit
 from .solution_set import SolutionSet, as_tolerance
 
@@ -38,7 +39,7 @@ class Uniqueness:
     intervals : (M, 2) neighbouring distinct inputs [x_i, x_{i+1}] between which solutions differ.
     tol : slope changes within this angle, in radians, counted as aligned.
     size_tol : slope changes up to this share of the largest counted as none.
-    solution_set : all solutions; None where undecided.
+    solution_set : all solutions; None where undecided, and for classes.
     reason : why, in a sentence; the remedy where undecided.
     """
 
@@ -89,9 +90,11 @@ def uniqueness(
 
     Without missing labels there is more than one solution if and only if at some neighbours
     x_i, x_{i+1} the slope changes s_i - s_{i-1} and s_{i+1} - s_i of the fitted values are both
-    nonzero and point the same way. At lam > 0 fitted values are known up to the certified gap e:
-    sum w |f - f*|^2 <= 2 e, and as much for the dual point. Only what holds for all values and dual
-    points that close is called True or False.
+    nonzero and point the same way. At lam > 0 that holds for losses that are strictly convex in every
+    label (squared, logistic, Poisson, or tasks of these), and fitted values are known up to the
+    certified gap e: sum w h |f - f*|^2 <= 2 e, h the least curvature in between, and as much for the
+    dual point. Only what holds for all values and dual points that close is called True or False.
+    Classes (multinomial) with free biases are never unique: one function may be added to all of them.
 
     Where labels are missing (or have weight 0) the theorem can be wrong: values there may be free
     too. Every solution bends only where |p| = lam, along p, for any dual optimum p; so its masses
@@ -99,7 +102,8 @@ def uniqueness(
     point without two neighbouring knots of one direction.
 
     In several inputs the answer is True where the neurons that reach the dual bound are linearly
-    independent on the data (`neurons_independent`), and None elsewhere.
+    independent on the data (`neurons_independent`) and no others next to them reach it (several tasks
+    can make a whole arc of them); it is False for classes with free biases, and None elsewhere.
 
     Parameters
     ----------
@@ -148,8 +152,12 @@ def _decide(solution: Solution, tol: float, size_tol: float) -> _Verdict:
         return _Verdict(
             None, f"penalty: the theory is of free biases and skip connection, not of {problem.penalty}"
         )
-    if problem.lam > 0 and not isinstance(problem.loss, Squared):
-        return _Verdict(None, "loss: how far the fitted values may be off is known for loss='squared' only")
+    if solution.status is Status.UNATTAINED:
+        return _Verdict(None, f"there is no solution: {solution.status.value}")
+    if isinstance(problem.loss, Multinomial):
+        return _Verdict(False, SHARED_BY_CLASSES)
+    if problem.lam > 0 and not problem.loss_function.strictly_convex:
+        return _Verdict(None, "loss: only of a strictly convex one are the fitted values known to be unique")
     if problem.lam > 0 and solution.status is not Status.OPTIMAL:
         return _Verdict(None, f"the solution is not optimal: {solution.status.value}")
     points = Points.from_problem(problem)
@@ -170,7 +178,7 @@ def _decide(solution: Solution, tol: float, size_tol: float) -> _Verdict:
     else:
         found = None
     # angles are known to the square root of the gap only: a few Newton steps make it rounding
-    polished = polished_fit(points, problem.lam, solution.network)
+    polished = polished_fit(problem, points, solution.network)
     if polished is not None:
         certificate = certify(problem, polished)
         if certificate.gap < solution.certificate.gap:
@@ -199,12 +207,14 @@ def _fit(problem: Problem, network: ReLUNetwork, certificate: Certificate, point
     nothing = np.zeros(len(x))
     if problem.lam == 0:
         return _Fit(x, values, seen, slope_changes(x, values), rounding, None, nothing, nothing[1:])
-    radius = np.sqrt(2.0 * max(certificate.gap, 0.0))
+    gap = max(certificate.gap, 0.0)
+    radius = np.sqrt(2.0 * gap)
+    least, greatest = curvature_weights(problem, network, gap, points)
     change = bends_of(network, x)
     # sum_i (D_ji)^2 / w_i: how far a slope change moves when the values move by `radius`
-    spread = np.divide(1.0, weight, out=np.full(weight.shape, np.inf), where=seen).max(axis=1)
+    spread = np.divide(1.0, least, out=np.full(weight.shape, np.inf), where=least > 0).max(axis=1)
     row = np.sqrt(spread[:-2] / h[:-1] ** 2 + spread[1:-1] * inverse**2 + spread[2:] / h[1:] ** 2)
-    p, p_error, step_error = _potential(x, problem, points, certificate.dual_point, radius)
+    p, p_error, step_error = _potential(x, problem, greatest, certificate.dual_point, radius)
     exact = change is not None
     change = slope_changes(x, values) if change is None else change
     rounding = 4.0 * _EPS * row_norms(change) if exact else rounding
@@ -214,14 +224,14 @@ def _fit(problem: Problem, network: ReLUNetwork, certificate: Certificate, point
 
 
 def _potential(
-    x: Array, problem: Problem, points: Points, alpha: Array, radius: float
+    x: Array, problem: Problem, greatest: Array, alpha: Array, radius: float
 ) -> tuple[Array, Array, Array]:
     """p_j / lam = sum_{i > j} alpha_i (x_i - x_j) / lam, and how far it and its steps may be off."""
     weight = problem.label_weight()
     rows = np.any(weight > 0, axis=1)
     at_points = np.zeros((len(x), alpha.shape[1]))
     np.add.at(at_points, np.searchsorted(x, problem.X[rows, 0]), alpha[rows])
-    heaviest = points.weights().max(axis=1)
+    heaviest = greatest.max(axis=1)
     p = potential(x, at_points)
     # Cauchy-Schwarz: |sum a_i (x_i - x_j)| <= |a / sqrt w| |sqrt w (x - x_j)|, over either side
     centre = x - x[0]

@@ -1,0 +1,1 @@
+"""Deep stacked networks: what their stacks cost."""

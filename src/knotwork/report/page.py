@@ -1,0 +1,130 @@
+"""Pages of one HTML file: text, tables and pictures, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from html import escape
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from .._files import replacing
+from .text import one_line
+
+# a browser that honours this asks the network for nothing, whatever the page holds
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: #333333; background: #ffffff;
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+h2 { font-size: 1.15rem; margin-top: 2rem; }
+.lead { font-size: 1.15rem; border-left: .3rem solid #0072b2; padding-left: .8rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption, figcaption { text-align: left; color: #666666; font-size: .9rem; padding: .3rem 0; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; }
+thead th { border-bottom: 1px solid #9a9a9a; }
+td.number, th.number { text-align: right; }
+tbody th { font-weight: normal; }
+figure { margin: 1rem 0; }
+img { max-width: 100%; height: auto; }
+"""
+
+
+class Html(str):
+    """Text that is HTML already; any other text is escaped where it enters a page."""
+
+    __slots__ = ()
+
+
+def text_of(text: object) -> Html:
+    """`text` on one line, without control characters, escaped; HTML as it is."""
+    return text if isinstance(text, Html) else Html(escape(one_line(str(text))))
+
+
+def paragraph(text: object, *, lead: bool = False) -> Html:
+    """A paragraph; the one that matters most is the lead."""
+    kind = ' class="lead"' if lead else ""
+    return Html(f"<p{kind}>{text_of(text)}</p>")
+
+
+def items(texts: Sequence[object]) -> Html:
+    """A list of sentences."""
+    return Html("<ul>" + "".join(f"<li>{text_of(text)}</li>" for text in texts) + "</ul>")
+
+
+def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption: object = "") -> Html:
+    """A table; the first cell of every row names it, and columns of numbers stand to the right.
+
+    Numbers (int, float) are shown with up to 10 digits; give text for another form.
+    """
+    numbers = [
+        bool(rows) and all(isinstance(row[k], int | float) for row in rows) for k in range(len(header))
+    ]
+    kinds = [' class="number"' if number else "" for number in numbers]
+    parts = ['<div class="wide"><table>']
+    if caption:
+        parts.append(f"<caption>{text_of(caption)}</caption>")
+    head = "".join(
+        f'<th scope="col"{kind}>{text_of(name)}</th>' for name, kind in zip(header, kinds, strict=True)
+    )
+    parts.append(f"<thead><tr>{head}</tr></thead><tbody>")
+    for row in rows:
+        cells = [text_of(f"{cell:.10g}" if isinstance(cell, int | float) else cell) for cell in row]
+        first, *rest = zip(cells, kinds, strict=True)
+        parts.append(f'<tr><th scope="row"{first[1]}>{first[0]}</th>')
+        parts.extend(f"<td{kind}>{cell}</td>" for cell, kind in rest)
+        parts.append("</tr>")
+    parts.append("</tbody></table></div>")
+    return Html("".join(parts))
+
+
+def picture(figure: Figure, *, alt: str, caption: object = "") -> Html:
+    """A figure, drawn into the page; `alt` says what is to be seen to who cannot see it."""
+    buffer = io.BytesIO()
+    # the salt and no date: the same figure is the same text
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "knotwork"}):
+        # a name in a script that the font lacks shows as boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    said = f"<figcaption>{text_of(caption)}</figcaption>" if caption else ""
+    source = f"data:image/svg+xml;base64,{data}"
+    return Html(f'<figure><img alt="{escape(one_line(alt))}" src="{source}">{said}</figure>')
+
+
+def section(title: object, *parts: Html) -> Html:
+    """A part of the page under a heading."""
+    return Html(f"<section><h2>{text_of(title)}</h2>\n" + "\n".join(parts) + "\n</section>")
+
+
+def page(title: object, *parts: Html) -> Html:
+    """The whole file: `title` above, then paragraphs and sections in order."""
+    name = text_of(title)
+    return Html(
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{name}</h1>\n"
+        + "\n".join(parts)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def write_page(content: Html, path: str | os.PathLike[str]) -> None:
+    """Write a page to a file, whole or not at all.
+
+    Raises
+    ------
+    TypeError : for text that is no page, which would not have been escaped.
+    OSError : when it cannot be written.
+    """
+    if not isinstance(content, Html):
+        raise TypeError(f"content: must be made by knotwork.report.page, got {type(content).__name__}")
+    with replacing(path) as beside:
+        beside.write_text(content, encoding="utf-8")
