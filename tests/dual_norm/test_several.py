@@ -289,3 +289,10 @@ def test_text_is_no_array():
         dual_norm([["a", "b"]], [[1.0]])
     with pytest.raises(TypeError, match="alpha: "):
         dual_norm([[1.0, 2.0]], [["a"]])
+
+
+def test_a_sphere_for_every_row_is_exact_for_as_many_cells_as_asked_for_and_no_more():
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    few, many = (UnitNeurons(X, kw.Penalty(False, "none"), max_cells=m) for m in (5_000, 2_000_000))
+    assert few.n_cells == many.n_cells > 5_000
+    assert (few.is_exact, many.is_exact) == (False, True)

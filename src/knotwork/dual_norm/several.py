@@ -118,7 +118,9 @@ class UnitNeurons:
     def _sweep(self) -> str | None:
         d = self.X.shape[1]
         dimension = d + 1 if self.penalty.biases else d
-        if dimension > 3 or self.n_cells > 16 * self.max_cells:
+        # an arc of a circle or sphere costs less than a cell; a sphere for every row costs more
+        worth = 1 if dimension == d == 3 else 16
+        if dimension > 3 or self.n_cells > worth * self.max_cells:
             return None
         if dimension == 2:
             return "circles"
