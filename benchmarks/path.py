@@ -30,7 +30,7 @@ def against_cold_solves(spacing: str, seeds: int, conic_at: tuple[int, ...]) -> 
     for seed in range(seeds):
         X, Y = shared_kinks(N, N_TASKS, seed, spacing)
         problem = kw.Problem(X, Y, 1.0)
-        seconds, path = median_seconds(lambda p=problem: kw.path(p, N_LAMS, tol=TOL), 3)
+        seconds, path = median_seconds(lambda p=problem: kw.path(p, N_LAMS, tol=TOL), 7)
         assert isinstance(path, kw.Path)
         assert path.status is kw.Status.OPTIMAL
         assert len(path.lams) == N_LAMS
@@ -38,7 +38,7 @@ def against_cold_solves(spacing: str, seeds: int, conic_at: tuple[int, ...]) -> 
         def cold(p=problem, lams=path.lams):
             return [kw.solve(p.with_lam(lam), tol=TOL) for lam in lams.tolist()]
 
-        cold_seconds, _ = median_seconds(cold, 1)
+        cold_seconds, _ = median_seconds(cold, 3)
         ours.append(seconds)
         gaps.append(float(path.gaps.max()))
         knots.append(int(path.n_knots[-1]))

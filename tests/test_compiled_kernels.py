@@ -44,14 +44,22 @@ def test_potential_is_the_sum_over_earlier_points(seed, n, n_tasks, patterns, n_
     np.testing.assert_allclose(rise, expected[-1], atol=1e-13 * size)
 
 
-@given(st.integers(0, 10**6), st.integers(5, 40), st.integers(1, 4), PATTERNS, st.integers(0, 4))
-@settings(max_examples=60)
-def test_segment_moments_are_those_of_the_bins(seed, n, n_tasks, patterns, n_knots):
+@given(
+    st.integers(0, 10**6),
+    st.integers(5, 40),
+    st.integers(1, 4),
+    PATTERNS,
+    st.integers(0, 4),
+    st.integers(1, 9),
+)
+@settings(max_examples=80)
+def test_segment_moments_are_those_of_the_bins(seed, n, n_tasks, patterns, n_knots, size):
     x, y, w, start, _ = case(seed, n, n_tasks, patterns, n_knots)
     points = Points(x, y, None if patterns == "none" else w)
     if not np.all(w.sum(axis=0) > 0):
         return
-    ours = _kernels.segment_moments(x, y, w, start)
+    blocks = _kernels.block_moments(x, y, w, size)
+    ours = _kernels.segment_moments(x, y, w, start, size, blocks)
     theirs = segment_moments(Bins(points, n), start, float(x[0]))
     weight = np.broadcast_to(ours[0], ours[1].shape)
     for mine, other, name in zip(ours, theirs, ["weight", "mean_x", "mean_y", "sxx", "sxy"], strict=True):

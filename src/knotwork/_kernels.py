@@ -73,34 +73,20 @@ def extended_norms(now: Array, before: Array, ahead: float, norms: Array) -> Non
 
 
 @njit(cache=True, fastmath=_MATHS, error_model="numpy")
-def segment_moments(
-    x: Array, y: Array, w: Array, start: NDArray[np.intp]
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Of the runs of points that begin at `start` (S,): weight (S, P), mean of x - x[0] (S, P), mean
-    label (S, T), and the centred sums sxx (S, P), sxy (S, T); w is (N, P)."""
+def block_moments(x: Array, y: Array, w: Array, size: int) -> tuple[Array, Array, Array, Array, Array]:
+    """`segment_moments` of blocks of `size` points, for `segment_moments` to add up."""
     n, n_tasks = y.shape
-    n_runs, n_patterns = len(start), w.shape[1]
-    weight, mean_x, sxx = (
-        np.zeros((n_runs, n_patterns)),
-        np.zeros((n_runs, n_patterns)),
-        np.zeros((n_runs, n_patterns)),
-    )
-    mean_y, sxy = np.zeros((n_runs, n_tasks)), np.zeros((n_runs, n_tasks))
-    for k in range(n_runs):
-        first = start[k]
-        end = start[k + 1] if k + 1 < n_runs else n
-        for i in range(first, end):
-            offset = x[i] - x[first]
+    n_blocks, n_patterns = n // size, w.shape[1]
+    by_pattern, by_task = (n_blocks, n_patterns), (n_blocks, n_tasks)
+    weight, mean_x, sxx = np.zeros(by_pattern), np.zeros(by_pattern), np.zeros(by_pattern)
+    mean_y, sxy = np.zeros(by_task), np.zeros(by_task)
+    for k in range(n_blocks):
+        for i in range(k * size, (k + 1) * size):
             for q in range(n_patterns):
                 weight[k, q] += w[i, q]
-                mean_x[k, q] += w[i, q] * offset
-            if n_patterns > 1:
-                for t in range(n_tasks):
-                    mean_y[k, t] += w[i, t] * y[i, t]
-            else:
-                shared = w[i, 0]
-                for t in range(n_tasks):
-                    mean_y[k, t] += shared * y[i, t]
+                mean_x[k, q] += w[i, q] * (x[i] - x[k * size])
+            for t in range(n_tasks):
+                mean_y[k, t] += w[i, t if n_patterns > 1 else 0] * y[i, t]
         for q in range(n_patterns):
             if weight[k, q] > 0.0:
                 mean_x[k, q] /= weight[k, q]
@@ -108,18 +94,89 @@ def segment_moments(
             total = weight[k, t if n_patterns > 1 else 0]
             if total > 0.0:
                 mean_y[k, t] /= total
-        for i in range(first, end):
-            offset = x[i] - x[first]
+        for i in range(k * size, (k + 1) * size):
             for q in range(n_patterns):
-                away = offset - mean_x[k, q]
+                away = x[i] - x[k * size] - mean_x[k, q]
                 sxx[k, q] += w[i, q] * away * away
-            if n_patterns > 1:
-                for t in range(n_tasks):
-                    sxy[k, t] += w[i, t] * (offset - mean_x[k, t]) * (y[i, t] - mean_y[k, t])
-            else:
-                pull = w[i, 0] * (offset - mean_x[k, 0])
-                for t in range(n_tasks):
-                    sxy[k, t] += pull * (y[i, t] - mean_y[k, t])
+            for t in range(n_tasks):
+                q = t if n_patterns > 1 else 0
+                sxy[k, t] += w[i, q] * (x[i] - x[k * size] - mean_x[k, q]) * (y[i, t] - mean_y[k, t])
         for q in range(n_patterns):
-            mean_x[k, q] += x[first] - x[0]
+            mean_x[k, q] += x[k * size] - x[0]
+    return weight, mean_x, mean_y, sxx, sxy
+
+
+@njit(cache=True, fastmath=_MATHS, error_model="numpy")
+def segment_moments(
+    x: Array,
+    y: Array,
+    w: Array,
+    start: NDArray[np.intp],
+    size: int,
+    blocks: tuple[Array, Array, Array, Array, Array],
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Of the runs of points that begin at `start` (S,): weight (S, P), mean of x - x[0] (S, P), mean
+    label (S, T), and the centred sums sxx (S, P), sxy (S, T); w is (N, P).
+
+    Whole blocks (`block_moments`) are added up by the parallel-variance formulas (Chan, Golub, LeVeque
+    1983), which cancel no digits.
+    """
+    n, n_tasks = y.shape
+    n_runs, n_patterns = len(start), w.shape[1]
+    by_pattern, by_task = (n_runs, n_patterns), (n_runs, n_tasks)
+    weight, mean_x, sxx = np.zeros(by_pattern), np.zeros(by_pattern), np.zeros(by_pattern)
+    mean_y, sxy = np.zeros(by_task), np.zeros(by_task)
+    block_weight, block_x, block_y, block_xx, block_xy = blocks
+    n_blocks = len(block_weight)
+    for k in range(n_runs):
+        first = start[k]
+        end = start[k + 1] if k + 1 < n_runs else n
+        origin = x[first] - x[0]
+        i = first
+        while i < end:
+            b = i // size
+            whole = b < n_blocks and b * size == i and i + size <= end
+            for t in range(n_tasks):
+                q = t if n_patterns > 1 else 0
+                if whole:
+                    mean_y[k, t] += block_weight[b, q] * block_y[b, t]
+                else:
+                    mean_y[k, t] += w[i, q] * y[i, t]
+            for q in range(n_patterns):
+                if whole:
+                    weight[k, q] += block_weight[b, q]
+                    mean_x[k, q] += block_weight[b, q] * (block_x[b, q] - origin)
+                else:
+                    weight[k, q] += w[i, q]
+                    mean_x[k, q] += w[i, q] * (x[i] - x[first])
+            i += size if whole else 1
+        for q in range(n_patterns):
+            if weight[k, q] > 0.0:
+                mean_x[k, q] /= weight[k, q]
+        for t in range(n_tasks):
+            total = weight[k, t if n_patterns > 1 else 0]
+            if total > 0.0:
+                mean_y[k, t] /= total
+        i = first
+        while i < end:
+            b = i // size
+            whole = b < n_blocks and b * size == i and i + size <= end
+            for t in range(n_tasks):
+                q = t if n_patterns > 1 else 0
+                if whole:
+                    away = block_x[b, q] - origin - mean_x[k, q]
+                    sxy[k, t] += block_xy[b, t] + block_weight[b, q] * away * (block_y[b, t] - mean_y[k, t])
+                else:
+                    away = x[i] - x[first] - mean_x[k, q]
+                    sxy[k, t] += w[i, q] * away * (y[i, t] - mean_y[k, t])
+            for q in range(n_patterns):
+                if whole:
+                    away = block_x[b, q] - origin - mean_x[k, q]
+                    sxx[k, q] += block_xx[b, q] + block_weight[b, q] * away * away
+                else:
+                    away = x[i] - x[first] - mean_x[k, q]
+                    sxx[k, q] += w[i, q] * away * away
+            i += size if whole else 1
+        for q in range(n_patterns):
+            mean_x[k, q] += origin
     return weight, mean_x, mean_y, sxx, sxy

@@ -17,6 +17,7 @@ from .spline import Spline
 from .working_set import fit_masses, new_peaks
 
 Array = NDArray[np.float64]
+_BLOCK = 32
 
 
 class PointView(View):
@@ -30,6 +31,7 @@ class PointView(View):
         self.sums = self.w.sum(axis=0)
         self.first = np.sum(self.w * offset, axis=0) / self.sums
         self.second = np.sum(self.w * (offset - self.first) ** 2, axis=0)
+        self.blocks = _kernels.block_moments(points.x, self.y, self.w, _BLOCK)
         self._anchors = np.arange(len(points.x))
         self._knots: Index = np.zeros(0, dtype=np.intp)
 
@@ -43,7 +45,7 @@ class PointView(View):
 
     def fit(self, tol: float) -> ReLUNetwork:
         x, start = self.points.x, np.concatenate([[0], self._knots])
-        moments = _kernels.segment_moments(x, self.y, self.w, start)
+        moments = _kernels.segment_moments(x, self.y, self.w, start, _BLOCK, self.blocks)
         table = moments_factor(x[self._knots] - x[0], *moments)
         loose = 0.01 * self.gap if self.grew else 0.0
         fine = 0.05 * tol * self.objective
