@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Moments = tuple[Array, Array, Array, Array, Array]
 # sums over tasks may be taken in any order; NaN and infinity keep their meaning
 _MATHS = {"reassoc", "contract"}
 
@@ -73,53 +74,19 @@ def extended_norms(now: Array, before: Array, ahead: float, norms: Array) -> Non
 
 
 @njit(cache=True, fastmath=_MATHS, error_model="numpy")
-def block_moments(x: Array, y: Array, w: Array, size: int) -> tuple[Array, Array, Array, Array, Array]:
-    """`segment_moments` of blocks of `size` points, for `segment_moments` to add up."""
-    n, n_tasks = y.shape
-    n_blocks, n_patterns = n // size, w.shape[1]
-    by_pattern, by_task = (n_blocks, n_patterns), (n_blocks, n_tasks)
-    weight, mean_x, sxx = np.zeros(by_pattern), np.zeros(by_pattern), np.zeros(by_pattern)
-    mean_y, sxy = np.zeros(by_task), np.zeros(by_task)
-    for k in range(n_blocks):
-        for i in range(k * size, (k + 1) * size):
-            for q in range(n_patterns):
-                weight[k, q] += w[i, q]
-                mean_x[k, q] += w[i, q] * (x[i] - x[k * size])
-            for t in range(n_tasks):
-                mean_y[k, t] += w[i, t if n_patterns > 1 else 0] * y[i, t]
-        for q in range(n_patterns):
-            if weight[k, q] > 0.0:
-                mean_x[k, q] /= weight[k, q]
-        for t in range(n_tasks):
-            total = weight[k, t if n_patterns > 1 else 0]
-            if total > 0.0:
-                mean_y[k, t] /= total
-        for i in range(k * size, (k + 1) * size):
-            for q in range(n_patterns):
-                away = x[i] - x[k * size] - mean_x[k, q]
-                sxx[k, q] += w[i, q] * away * away
-            for t in range(n_tasks):
-                q = t if n_patterns > 1 else 0
-                sxy[k, t] += w[i, q] * (x[i] - x[k * size] - mean_x[k, q]) * (y[i, t] - mean_y[k, t])
-        for q in range(n_patterns):
-            mean_x[k, q] += x[k * size] - x[0]
-    return weight, mean_x, mean_y, sxx, sxy
-
-
-@njit(cache=True, fastmath=_MATHS, error_model="numpy")
 def segment_moments(
     x: Array,
     y: Array,
     w: Array,
     start: NDArray[np.intp],
     size: int,
-    blocks: tuple[Array, Array, Array, Array, Array],
-) -> tuple[Array, Array, Array, Array, Array]:
+    blocks: Moments,
+) -> Moments:
     """Of the runs of points that begin at `start` (S,): weight (S, P), mean of x - x[0] (S, P), mean
     label (S, T), and the centred sums sxx (S, P), sxy (S, T); w is (N, P).
 
-    Whole blocks (`block_moments`) are added up by the parallel-variance formulas (Chan, Golub, LeVeque
-    1983), which cancel no digits.
+    Blocks of `size` points whose moments are known (`block_moments`) are added up whole, by the
+    parallel-variance formulas (Chan, Golub, LeVeque 1983), which cancel no digits.
     """
     n, n_tasks = y.shape
     n_runs, n_patterns = len(start), w.shape[1]
@@ -180,3 +147,11 @@ def segment_moments(
         for q in range(n_patterns):
             mean_x[k, q] += origin
     return weight, mean_x, mean_y, sxx, sxy
+
+
+def block_moments(x: Array, y: Array, w: Array, size: int) -> Moments:
+    """`segment_moments` of blocks of `size` points."""
+    n = len(x) // size * size
+    none, tasks = np.zeros((0, w.shape[1])), np.zeros((0, y.shape[1]))
+    start = np.arange(0, n, size)
+    return segment_moments(x[:n], y[:n], w[:n], start, len(x) + 1, (none, none, tasks, none, tasks))
