@@ -93,6 +93,9 @@ _EXPORTS = {
     "log_posterior": "theory.bayesian",
     "joint_minus_separate": "theory.contrast",
     "coregionalisation_experiment": "theory.contrast",
+    "train_stacked": "deep.training",
+    "StackedTraining": "deep.training",
+    "stack_tasks": "deep.tasks",
     "stack_costs": "deep.stack_costs",
     "StackCost": "deep.stack_costs",
     "path": "selection",
@@ -119,6 +122,9 @@ if TYPE_CHECKING:
     from .datasets import load_dataset as load_dataset
     from .deep.stack_costs import StackCost as StackCost
     from .deep.stack_costs import stack_costs as stack_costs
+    from .deep.tasks import stack_tasks as stack_tasks
+    from .deep.training import StackedTraining as StackedTraining
+    from .deep.training import train_stacked as train_stacked
     from .dual_norm import DualNorm as DualNorm
     from .dual_norm import Rigour as Rigour
     from .dual_norm.arcs import arcs_dual_norm as arcs_dual_norm

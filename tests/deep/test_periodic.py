@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import knotwork as kw
-from knotwork.deep import periodic
+from knotwork.deep import initial, periodic
 from knotwork.deep.periodic import (
     compare_on_periodic,
     measured_period,
@@ -88,6 +88,7 @@ def test_the_measured_period_is_the_shortest(period):
 
 
 def test_the_comparison_measures_what_it_names(monkeypatch):
+    monkeypatch.setattr(initial, "_DRAWS", 20)
     monkeypatch.setattr(periodic, "_SHALLOW_LAMS", (0.1, 1.0))
     monkeypatch.setattr(periodic, "_VARIANCES", (1.0, 100.0))
     data = periodic_tasks(0, n_rows=10, n_tasks=2)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import knotwork as kw
+from knotwork.deep import initial
 from knotwork.deep._stack_model import StackModel, scaled, to_stacked
 from knotwork.deep.initial import starting_point, zigzag
 from knotwork.deep.refinement import interpolate_inner, rebalance, solve_last, stacked_objective
@@ -38,6 +39,11 @@ MODELS = [
     ("nuclear", "tanh", "sigmoid"),
     ("none", jnp.sin, "identity"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr(initial, "_DRAWS", 20)
 
 
 def some_problem(seed=0, skip="nuclear", d=1, n=9, gaps=True, lam=0.1):
@@ -136,6 +142,10 @@ def test_scaling_stacks_against_each_other_reaches_the_least_cost():
     found = float(rebalance(network, penalty).costs(penalty).sum())
     assert least < 0.9 * cost(1.0)
     assert found <= least + 0.02 * (cost(1.0) - least)
+    # and what is decayed is least there as it stands, neurons not balanced anew
+    at, scales = rebalance(network, penalty), np.geomspace(0.5, 2.0, 401)
+    raw = [sum(raw_cost(one, penalty) for one in at.rescaled([[s]]).stacks) for s in scales]
+    assert scales[int(np.argmin(raw))] == pytest.approx(1.0, rel=0.02)
 
 
 @pytest.mark.parametrize("skip", SKIPS)
@@ -172,13 +182,11 @@ def test_a_link_leaves_the_last_stack_to_adam():
     assert solve_last(problem, network) is network
 
 
-@pytest.mark.parametrize("initialisation", ["fold", "default"])
-def test_serial_is_batched(initialisation):
+def test_serial_is_batched():
     problem = some_problem()
 
     def run(batching, seeds=(3, 8), rounds=1):
-        options = SMALL | {"batching": batching, "initialisation": initialisation, "rounds": rounds}
-        return train_stacked(problem, seeds=seeds, **options)
+        return train_stacked(problem, seeds=seeds, **SMALL | {"batching": batching, "rounds": rounds})
 
     serial = run("serial")
     np.testing.assert_array_equal(serial.objectives, run("map").objectives)
@@ -191,8 +199,19 @@ def test_serial_is_batched(initialisation):
     assert serial.best is serial.networks[int(np.argmin(serial.objectives))]
 
 
+def test_checks_change_nothing():
+    problem = some_problem()
+    options = SMALL | {"seeds": 2, "rounds": 0, "learning_rate": 1e-3}
+    often, once = (train_stacked(problem, **options | {"check_every": n}) for n in (20, 60))
+    np.testing.assert_array_equal(often.objectives, once.objectives)
+    # the last check has the best network, so that these are the ends of both runs
+    told = []
+    train_stacked(problem, progress=lambda e: told.append(e.objective), **options)
+    assert np.all(np.diff(told) < 0)
+
+
 def test_every_phase_lowers_the_objective():
-    problem = some_problem(skip="frobenius", gaps=False, n=7)
+    problem = some_problem()
     told = []
     train_stacked(problem, seeds=2, rounds=2, progress=lambda e: told.append((e.round, e.objective)), **SMALL)
     assert [step for step, _ in told] == [20, 40, 60, 80, 100]
@@ -219,8 +238,30 @@ def test_tasks_of_their_own_are_one_problem_with_gaps():
     tasks = [(rng.standard_normal(4), rng.standard_normal(4)) for _ in range(2)]
     X, Y = stack_tasks(tasks)
     direct = kw.Problem(X, Y, 0.1, penalty=kw.Penalty(True, "none"))
-    one = train_stacked(tasks, lam=0.1, seeds=1, **SMALL)
-    np.testing.assert_array_equal(one.objectives, train_stacked(direct, seeds=1, **SMALL).objectives)
+    one = train_stacked(tasks, lam=0.1, seeds=1, rounds=0, **SMALL)
+    np.testing.assert_array_equal(
+        one.objectives, train_stacked(direct, seeds=1, rounds=0, **SMALL).objectives
+    )
+
+
+@pytest.mark.slow  # a compilation each
+def test_activations_links_and_float32_are_trained():
+    problem = some_problem(gaps=False)
+    options = SMALL | {"seeds": 2, "rounds": 0}
+    named = train_stacked(problem, activation="tanh", **options)
+    function = train_stacked(problem, activation=jnp.tanh, **options)
+    np.testing.assert_allclose(function.objectives, named.objectives, rtol=1e-9)
+    assert abs(train_stacked(problem, **options).objectives[0] / named.objectives[0] - 1) > 1e-6
+    short = train_stacked(problem, activation="tanh", dtype="float32", **options)
+    np.testing.assert_allclose(short.objectives, named.objectives, rtol=1e-3)
+    assert short.objectives[0] != named.objectives[0]
+    shares = train_stacked(problem, link="softmax", **options)
+    np.testing.assert_allclose(shares.best.predict(problem.X).sum(axis=1), 1.0)
+    plain = train_stacked(problem, initialisation="default", **options)
+    assert np.all(plain.objectives != train_stacked(problem, **options).objectives)
+    start = starting_point(problem, (1, 1, 1, 3), (6, 6, 6), "fold", 0)
+    model = StackModel(problem.loss_function, problem.penalty, "identity", "softmax", 3)
+    assert shares.objectives[0] < 0.9 * stacked_objective(problem, to_stacked(start, model))
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path):
@@ -304,6 +345,10 @@ def test_what_makes_no_sense_is_refused():
     for options, error, message in cases:
         with pytest.raises(error, match=message):
             train_stacked(problem, **options)
+    with pytest.raises(TypeError, match=r"problem: must be a knotwork\.Problem or pairs"):
+        train_stacked(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="seeds: must be below"):
+        train_stacked(problem, seeds=[2**31])
     with pytest.raises(TypeError, match="lam: must be given with tasks"):
         train_stacked([([0.0, 1.0], [1.0, 2.0])])
     with pytest.raises(ValueError, match="acts on all parameters"):

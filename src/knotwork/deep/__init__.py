@@ -1,1 +1,1 @@
-"""Deep stacked networks: what their stacks cost."""
+"""Deep stacked networks: how they are trained, and what their stacks cost."""

@@ -140,10 +140,13 @@ class Run:
 
     def _identity(self) -> dict[str, str]:
         plan, problem, digest = self.plan, self.plan.problem, _checkpoint.digest
+        act = plan.activation
+        # what a function prints has its place in memory, which another process does not share
+        act = act if isinstance(act, str) else getattr(act, "__qualname__", type(act).__qualname__)
         return {
             "data": digest(problem.X, problem.Y, problem.label_weight()),
             "problem": digest(problem.lam, problem.loss_function, problem.penalty),
-            "network": digest(plan.dims, plan.widths, plan.activation, plan.link),
+            "network": digest(plan.dims, plan.widths, act, plan.link),
             "seeds": digest(plan.seeds, plan.initialisation),
             "steps": digest(plan.steps, plan.learning_rate, plan.rebalance_every, plan.check_every),
             "rounds": digest(plan.rounds, plan.round_steps, plan.round_learning_rate, plan.n_interpolated),

@@ -16,7 +16,7 @@ from ..stacked import StackedNetwork
 Array = NDArray[np.float64]
 # acts for which act(s z) = s act(z) at s > 0
 HOMOGENEOUS = ("identity", "relu", "leaky_relu")
-_SWEEPS = 3
+_SWEEPS, _STILL = 40, 1e-5
 _TOL = 1e-6
 # of the least-norm interpolation: where its dual ascent slows down, the network is good enough
 _TOL_INTERPOLATION, _ROUNDS = 1e-2, 100
@@ -55,12 +55,16 @@ def rebalance(network: StackedNetwork, penalty: Penalty) -> StackedNetwork:
     if network.activation not in HOMOGENEOUS:
         return network
     for _ in range(_SWEEPS):
+        moved = 0.0
         for j in range(len(network.stacks) - 1):
             scales = [np.ones(d) for d in network.bottlenecks]
             made, read = _made(network.stacks[j], penalty), _read(network.stacks[j + 1], penalty)
             both = (made > 0) & (read > 0)
             scales[j][both] = np.sqrt(np.sqrt(read[both] / made[both]))
+            moved = max(moved, float(np.abs(scales[j] - 1.0).max()))
             network = network.rescaled(scales).balance(penalty)
+        if moved <= _STILL:
+            break
     return network
 
 

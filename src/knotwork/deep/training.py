@@ -107,8 +107,9 @@ def train_stacked(
         tasks with inputs of their own, and then `lam` and `skip` ("none" when left out).
     bottlenecks : d_1, ..., d_{S-1}; () for a shallow network.
     widths : neurons of every stack, or n_1, ..., n_S.
-    activation, link : of `StackedNetwork`; a function must be one that JAX can trace. With a link the loss
-        is squared, and the last stack is trained by Adam alone.
+    activation, link : of `StackedNetwork`; a function must be one that JAX can trace (one of JAX's own
+        predicts in float32, unless JAX is in its 64-bit mode). With a link the loss is squared, and the
+        last stack is trained by Adam alone.
     initialisation : "fold" (the first two stacks zigzags, see `knotwork.deep.initial`) or "default".
     seeds : how many (0, 1, ...), or which. What a seed does depends on no other, but for `n_interpolated`.
     steps, learning_rate : of Adam.
@@ -143,8 +144,10 @@ def train_stacked(
     with precision(dtype):
         run = Run(plan, began)
         run.go()
-    networks = [rebalance(network, problem.penalty) for network in run.networks()]
-    objectives = np.array([stacked_objective(problem, network) for network in networks])
+    with precision("float64"):
+        # an activation of JAX computes in float64 here
+        networks = [rebalance(network, problem.penalty) for network in run.networks()]
+        objectives = np.array([stacked_objective(problem, network) for network in networks])
     return StackedTraining(
         problem,
         tuple(networks),

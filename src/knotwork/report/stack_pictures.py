@@ -17,11 +17,11 @@ from ..deep.periodic import measured_period, representation, shift_error
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from ..stacked import StackedNetwork
-from .pictures import _DATA, _FIT, _KNOT, _MIN, _MOST_PANELS, _OTHER, _TEXT, _frame, _panels, _title
+from .pictures import _DATA, _FIT, _KNOT, _MIN, _OTHER, _TEXT, _frame, _panels, _title
 from .text import count, one_line
 
 Array = NDArray[np.float64]
-_MOST_NODES = 5
+_MOST_NODES, _MOST_TASKS = 5, 8
 _GRID = 2001
 _COLUMNS = 3
 _LINES = (_FIT, _KNOT, _MIN, _OTHER)
@@ -111,7 +111,7 @@ def draw_stacks(
 
     A stack of one input has a panel: its outputs, the jumps |v_k| w_k of its slope as stems at the knots
     xi_k inside, and these smoothed by a Gaussian kernel, a density of the second derivative. The hull of
-    the data, beyond which nothing holds the network to them, is shaded.
+    the data is shaded; beyond it nothing holds the network to them, and what leaves the panel is cut off.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def draw_stacks(
     truth : (n, 1) -> (n, T), drawn where it is given.
     bandwidth : standard deviation of the kernel, as a share of each panel's range; told in the title.
     period : at which the shift error of H is measured; the shortest that is found when None.
-    shown : the tasks to draw, at most 6; the first ones when None.
+    shown : the tasks to draw, at most 8; the first ones when None.
     margin : how far beyond the hull to draw, as a share of its width.
 
     Raises
@@ -135,9 +135,9 @@ def draw_stacks(
     T = network.n_tasks
     if labels.shape != (len(x), T):
         raise ValueError(f"Y: must have shape ({len(x)}, {T}), got {labels.shape}")
-    tasks = list(range(min(T, _MOST_PANELS))) if shown is None else list(shown)
-    if not 1 <= len(tasks) <= _MOST_PANELS or not set(tasks) <= set(range(T)):
-        raise ValueError(f"shown: must be 1 to {_MOST_PANELS} of the {T} tasks, got {tasks}")
+    tasks = list(range(min(T, _MOST_TASKS))) if shown is None else list(shown)
+    if not 1 <= len(tasks) <= _MOST_TASKS or not set(tasks) <= set(range(T)):
+        raise ValueError(f"shown: must be 1 to {_MOST_TASKS} of the {T} tasks, got {tasks}")
     names = [f"task {t}" for t in range(T)] if task_names is None else list(task_names)
     if len(names) != T:
         raise ValueError(f"task_names: must be {T} names, got {len(names)}")
@@ -165,6 +165,8 @@ def draw_stacks(
             panel.plot(grid, true[:, t], color=_MIN, lw=1.0, ls=(0, (4, 2)), label="truth")
         panel.plot(grid, f[:, t], color=_FIT, lw=1.3, label="fit")
         panel.plot(x[seen], labels[seen, t], "o", ms=3.5, mew=0, color=_TEXT, label="data")
+        within = (grid >= hull[0]) & (grid <= hull[1])
+        _frame_heights(panel, np.concatenate([f[within, t], labels[seen, t]]))
         _title(panel, one_line(names[t], 36))
         panel.set_xlabel("x")
         _frame(panel)
@@ -217,6 +219,7 @@ def _draw_representation(
     panel.axvspan(*hull, color=_DATA, alpha=0.12, lw=0)
     for t in range(H.shape[1]):
         panel.plot(grid, H[:, t], color=_LINES[t % len(_LINES)], lw=1.3)
+    _frame_heights(panel, H[(grid >= hull[0]) & (grid <= hull[1])])
     if period is None:
         length, error = measured_period(network, *hull)
         said = f"measured period {length:.3g}"
@@ -225,3 +228,10 @@ def _draw_representation(
     _title(panel, f"H, {said}, shift error {error:.2g}")
     panel.set_xlabel("x")
     _frame(panel)
+
+
+def _frame_heights(panel: Axes, values: Array) -> None:
+    """What lies inside the hull fills the panel; what leaves it beyond is cut off."""
+    low, high = float(values.min()), float(values.max())
+    pad = 0.1 * (high - low) or 1.0
+    panel.set_ylim(low - pad, high + pad)
