@@ -68,7 +68,9 @@ def loss_by_hand(problem, network):
     return float(np.nansum(problem.sample_weight[:, None] * each))
 
 
-@pytest.mark.parametrize(("skip", "activation", "link"), MODELS, ids=str)
+@pytest.mark.parametrize(
+    ("skip", "activation", "link"), MODELS, ids=lambda one: getattr(one, "__name__", one)
+)
 def test_objective_and_gradient_against_numpy_and_differences(skip, activation, link):
     problem = some_problem(skip=skip, d=2)
     p = some_parameters(problem)
