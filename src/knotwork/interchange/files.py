@@ -1,5 +1,7 @@
 """A network from a model file of any kind that is supported."""
 
+# PyTorch is not in every environment that is checked
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """The PyTorch module of a network with a skip connection; imported only when PyTorch is there."""
 
+# PyTorch is not in every environment that is checked
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import torch

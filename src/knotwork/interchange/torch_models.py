@@ -1,5 +1,7 @@
 """Networks from and to PyTorch."""
 
+# PyTorch is not in every environment that is checked
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import copy
