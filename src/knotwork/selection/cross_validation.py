@@ -99,7 +99,6 @@ def cross_validate(
     Raises
     ------
     TypeError, ValueError : naming the argument; where a fold leaves a task without labels, the task.
-    NotImplementedError : for problems that `solve` does not take.
     """
     from joblib import Parallel, delayed, effective_n_jobs
 

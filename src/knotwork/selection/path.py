@@ -140,7 +140,6 @@ def path(
     Raises
     ------
     TypeError, ValueError : naming the argument.
-    NotImplementedError : for problems that `solve` does not take.
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: must be a knotwork.Problem, got {type(problem).__name__}")

@@ -84,6 +84,9 @@ class PointView(View):
         worst = float(x[int(np.argmax(norms))]) if seen > 0 else None
         return Proof(self.certificate(network, primal, gap, worst), self._anchors, p)
 
+    def settled(self) -> None:
+        """Nothing was split for it."""
+
     def extended(self, last: Solved, before: Solved, ahead: float) -> tuple[Index, Array]:
         if min(len(last.p), len(before.p)) == 0:
             return self._anchors[:0], np.zeros(0)

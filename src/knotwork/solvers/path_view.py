@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Proof:
     p: Array
 
 
-class View:
+class View(ABC):
     """The knots of one lam, their masses, and what is known of their fit.
 
     `objective` and `gap` are those of the last proof, `grew` says whether it added knots.
@@ -69,26 +70,27 @@ class View:
         self.grew = False
 
     @property
+    @abstractmethod
     def knots(self) -> Index:
         """(K,) the knots as indices of the points."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, tol: float) -> ReLUNetwork:
         """The network of the present knots, finely enough for a relative gap of `tol` in the end;
         those of zero mass leave."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prove(self, network: ReLUNetwork, tol: float) -> Proof:
         """The certificate of a network with its knots at those of the view; while its gap is above
         `tol` knots are added."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settled(self) -> None:
         """The lam is done."""
 
+    @abstractmethod
     def extended(self, last: Solved, before: Solved, ahead: float) -> tuple[Index, Array]:
         """Points (m,) and |p + ahead (p - p before)| (m,) there."""
-        raise NotImplementedError
 
     def spline_of(self, network: ReLUNetwork) -> Spline:
         start = float(self.points.x[0])

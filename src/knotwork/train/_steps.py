@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ def factor(schedule: Schedule, i: jax.Array, steps: jax.Array) -> Any:
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """What all methods share.
 
     batch_size : rows of a mini-batch, drawn with replacement; None for all rows.
@@ -51,15 +52,15 @@ class Method:
     batch_size: int | None
     rescale_every: int
 
+    @abstractmethod
     def start(self, p: Parameters, seeds: jax.Array, numbers: Numbers) -> State:
         """Of all seeds, stacked along the first axis of every array."""
-        raise NotImplementedError
 
-    def step(self, i: jax.Array, state: State, data: Data, numbers: Numbers) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, i: jax.Array, state: State, data: Data, numbers: Numbers) -> State: ...
 
-    def rescale(self, state: State) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def rescale(self, state: State) -> State: ...
 
     def batch(self, i: jax.Array, state: State, data: Data) -> tuple[Data, float]:
         """The rows of step i, and what their loss is to be multiplied by."""
