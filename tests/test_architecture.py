@@ -43,6 +43,7 @@ ROOMS = [
     "auditing",
     "workflow",
     "fit_files",
+    "experiments",
     "report",
     "cli",
 ]
@@ -51,15 +52,15 @@ ONLY_IN = {
     "matplotlib": {"report"},
     "pandas": {"tables", "_table_files", "dates"},
     "typer": {"cli"},
-    "safetensors": {"storage", "train"},
+    "safetensors": {"storage", "train", "experiments"},
     "threadpoolctl": {"solvers"},
-    "joblib": {"selection"},
+    "joblib": {"selection", "experiments"},
     "numba": {"_kernels"},
     "jax": {"train", "deep"},
     "optax": {"train"},
     "torch": {"interchange"},
     "onnx": {"interchange"},
-    "sklearn": {"interchange"},
+    "sklearn": {"interchange", "deep"},
 }
 
 

@@ -1,0 +1,41 @@
+"""Which pictures belong to which experiment."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from ..experiments.experiment import Result
+
+# experiment: (file, function); the function takes a Result
+_DRAWN_BY = {
+    "b-figures-1-6": ("paper_architectures", "draw_architectures"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One picture of a page.
+
+    figure : drawn from records, nothing computed.
+    alt : what is to be seen, for who cannot see it.
+    caption : what it shows and how to read it; colours and marks named.
+    of : the figure of a paper it stands for, as "A 4"; "" for one of ours.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str
+    of: str = ""
+
+
+def drawings(result: Result) -> list[Drawing]:
+    """The pictures of an experiment; some have none."""
+    if (place := _DRAWN_BY.get(result.experiment.name)) is None:
+        return []
+    draw: Callable[[Result], list[Drawing]]
+    draw = getattr(importlib.import_module(f".{place[0]}", __package__), place[1])
+    return draw(result)
