@@ -13,7 +13,7 @@ import cvxpy as cp
 import numpy as np
 from references import second_differences
 
-CLARABEL = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9, "max_iter": 200}
+CLARABEL = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10, "max_iter": 200}
 
 
 class Bent(NamedTuple):
@@ -30,7 +30,7 @@ class Bent(NamedTuple):
 
 
 def bent(network):
-    """The function of a univariate network, neuron by neuron."""
+    """The function of a univariate network, neuron by neuron; those of one place are one bend."""
     places, jumps = [], []
     affine = np.vstack([network.c, network.A[0]]).astype(float)
     for w, b, v in zip(network.W[:, 0], network.b, network.V, strict=True):
@@ -41,8 +41,11 @@ def bent(network):
         jumps.append(abs(w) * v)
         if w < 0:
             affine += np.outer([b, w], v)
-    T = network.n_tasks
-    return Bent(np.array(places), np.array(jumps).reshape(-1, T), affine)
+    where, which = np.unique(places, return_inverse=True)
+    jump = np.zeros((len(where), network.n_tasks))
+    for j, one in zip(which, jumps, strict=True):
+        jump[j] += one
+    return Bent(where, jump, affine)
 
 
 def _value(objective, constraints):
@@ -104,5 +107,7 @@ def conic_cost_of_splits(f, biases, skip):
         elif skip == "nuclear":
             cost = cost + cp.norm(A, 2)
         return _value(cost, [wanted] + ([A == 0] if skip == "none" else []))
+    if skip == "free":
+        return _value(neurons, [wanted])
     cost = neurons + 2.0 * cp.norm(B[1], 2)
     return _value(cost, [wanted, A == 0])

@@ -27,7 +27,7 @@ _KINDS = "fiub"
 _NETWORK = ("W", "b", "V", "A", "c")
 _ENDING = ".safetensors"
 # these draw and print what was computed: no number depends on them
-_NOT_COMPUTING = ("report", "cli.py")
+_NOT_COMPUTING = ("report", "cli")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Record:
 
     experiment : its name.
     settings : all that the piece was told, as JSON holds it; seeds are among them.
-    arrays : what it measured, by name.
+    arrays : what it measured, by name; a single number is an array of one.
     seconds : how long that took.
     versions : of Python, Knotwork and the libraries that compute.
 
@@ -52,7 +52,7 @@ class Record:
     def __post_init__(self) -> None:
         arrays = {}
         for name, value in self.arrays.items():
-            array = np.array(value)
+            array = np.atleast_1d(np.array(value))
             if array.dtype.kind not in _KINDS:
                 raise TypeError(
                     f"arrays: {name!r} holds {array.dtype}; an experiment returns numbers and truth values"

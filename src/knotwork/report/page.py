@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import warnings
@@ -13,22 +14,24 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .._files import replacing
+from .svg import data_address, smaller
 from .text import one_line
 
 # a browser that honours this asks the network for nothing, whatever the page holds
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: #333333; background: #ffffff;
+:root { color-scheme: light; --ink: #333333; --ground: #ffffff; --quiet: #666666; --rule: #9a9a9a;
+  --accent: #0072b2; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink); background: var(--ground);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1.15rem; margin-top: 2rem; }
-.lead { font-size: 1.15rem; border-left: .3rem solid #0072b2; padding-left: .8rem; }
+.lead { font-size: 1.15rem; border-left: .3rem solid var(--accent); padding-left: .8rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption, figcaption { text-align: left; color: #666666; font-size: .9rem; padding: .3rem 0; }
+caption, figcaption { text-align: left; color: var(--quiet); font-size: .9rem; padding: .3rem 0; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; }
-thead th { border-bottom: 1px solid #9a9a9a; }
+thead th { border-bottom: 1px solid var(--rule); }
 td.number, th.number { text-align: right; }
 tbody th { font-weight: normal; }
 figure { margin: 1rem 0; }
@@ -84,7 +87,7 @@ def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption
     return Html("".join(parts))
 
 
-def picture(figure: Figure, *, alt: str, caption: object = "") -> Html:
+def picture(figure: Figure, *, alt: str, caption: object = "", anchor: str = "") -> Html:
     """A figure, drawn into the page; `alt` says what is to be seen to who cannot see it."""
     buffer = io.BytesIO()
     # the salt and no date: the same figure is the same text
@@ -92,27 +95,55 @@ def picture(figure: Figure, *, alt: str, caption: object = "") -> Html:
         # a name in a script that the font lacks shows as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     said = f"<figcaption>{text_of(caption)}</figcaption>" if caption else ""
-    source = f"data:image/svg+xml;base64,{data}"
-    return Html(f'<figure><img alt="{escape(one_line(alt))}" src="{source}">{said}</figure>')
+    source = escape(data_address(smaller(buffer.getvalue().decode("utf-8"))))
+    image = f'<div class="wide"><img alt="{escape(one_line(alt))}" src="{source}"></div>'
+    return Html(f"<figure{_id(anchor)}>{image}{said}</figure>")
 
 
-def section(title: object, *parts: Html) -> Html:
-    """A part of the page under a heading."""
-    return Html(f"<section><h2>{text_of(title)}</h2>\n" + "\n".join(parts) + "\n</section>")
+def section(title: object, *parts: Html, anchor: str = "") -> Html:
+    """A part of the page under a heading; links of the page lead to its `anchor`."""
+    return Html(f"<section{_id(anchor)}><h2>{text_of(title)}</h2>\n" + "\n".join(parts) + "\n</section>")
 
 
-def page(title: object, *parts: Html) -> Html:
-    """The whole file: `title` above, then paragraphs and sections in order."""
+def link(anchor: str, text: object) -> Html:
+    """A way to another place of the same page."""
+    return Html(f'<a href="#{escape(anchor)}">{text_of(text)}</a>')
+
+
+def page(
+    title: object, *parts: Html, style: str = "", sidebar: Html | None = None, scripts: Sequence[str] = ()
+) -> Html:
+    """The whole file: `title` above, then paragraphs and sections in order.
+
+    Parameters
+    ----------
+    style : more CSS, after that of every page.
+    sidebar : what stands beside the text, before it in the file.
+    scripts : JavaScript that runs when all else is there. The browser runs these, told apart by their
+        hash, and no other; without any it runs none.
+
+    Raises
+    ------
+    ValueError : for a script that the file cannot hold.
+    """
+    policy = _POLICY
+    for script in scripts:
+        if "</script" in script.lower() or "<!--" in script:
+            raise ValueError("scripts: holds </script or <!--, where a browser would stop reading it")
+    if scripts:
+        digests = [hashlib.sha256(script.encode("utf-8")).digest() for script in scripts]
+        hashes = [f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests]
+        policy = f"{_POLICY}; script-src {' '.join(hashes)}"
     name = text_of(title)
+    beside = "" if sidebar is None else f"<nav>{sidebar}</nav>\n"
+    last = "".join(f"<script>{script}</script>\n" for script in scripts)
     return Html(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{name}</h1>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"<title>{name}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n{beside}<main>\n"
+        f"<h1>{name}</h1>\n" + "\n".join(parts) + f"\n</main>\n{last}</body>\n</html>\n"
     )
 
 
@@ -127,4 +158,9 @@ def write_page(content: Html, path: str | os.PathLike[str]) -> None:
     if not isinstance(content, Html):
         raise TypeError(f"content: must be made by knotwork.report.page, got {type(content).__name__}")
     with replacing(path) as beside:
-        beside.write_text(content, encoding="utf-8")
+        # as it is, to the letter: the hashes of scripts are of these bytes
+        beside.write_bytes(content.encode("utf-8"))
+
+
+def _id(anchor: str) -> str:
+    return f' id="{escape(anchor)}"' if anchor else ""
