@@ -46,6 +46,7 @@ ROOMS = [
     "experiments",
     "report",
     "cli",
+    "__main__",
 ]
 # plotting and tables stay out of the numerical rooms; each outer package has one door
 ONLY_IN = {

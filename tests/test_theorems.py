@@ -80,3 +80,74 @@ def test_no_rescaling_of_neurons_decays_less_than_the_path_norm(seed, n_neurons,
     )
     np.testing.assert_allclose(rescaled.predict([0.3, -1.0]), network.predict([0.3, -1.0]), atol=1e-10)
     assert half_squares(rescaled) >= network.cost() * (1 - 1e-12)
+
+
+def test_merging_two_neurons_of_one_place_and_facing_adds_their_output_weights_only():
+    """Erratum to A, appendix A.1: at |w| = 1 the merged neuron is (w, b, v_1 + v_2), and may cost less."""
+    x = np.linspace(-2.0, 2.0, 9)
+    two = kw.ReLUNetwork([[1.0], [1.0]], [0.5, 0.5], [[1.0, 0.0], [0.0, 2.0]])
+    one = kw.ReLUNetwork([[1.0]], [0.5], [[1.0, 2.0]])
+    np.testing.assert_allclose(one.predict(x), two.predict(x), atol=1e-14)
+    assert two.cost() == pytest.approx(3.0)
+    assert one.cost() == pytest.approx(np.sqrt(5.0))
+    # as printed, input weight and bias summed too: twice the function
+    printed = kw.ReLUNetwork([[2.0]], [1.0], [[1.0, 2.0]])
+    np.testing.assert_allclose(printed.predict(x), 2.0 * two.predict(x), atol=1e-14)
+    # of opposite output weights the merged neuron is none
+    cancelled = kw.ReLUNetwork([[1.0], [1.0]], [0.5, 0.5], [[1.0], [-1.0]])
+    assert (cancelled.cost(), cancelled.canonicalise().n_neurons) == (pytest.approx(2.0), 0)
+    # in general, of any scale: the norms of (w, b, v) multiply
+    scaled = kw.ReLUNetwork([[3.0], [0.5]], [1.5, 0.25], [[1.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(scaled.canonicalise().V, [[3.0, 1.0]], atol=1e-14)
+
+
+def test_parameters_grow_without_bound_at_one_objective():
+    """Erratum to A, appendix A.1 ("coercive"): b, A and c cost nothing. The minimum is attained still."""
+    x, Y = np.array([0.0, 1.0, 2.5, 3.0]), np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 1.0], [3.0, -2.0]])
+    solution = kw.solve(kw.Problem(x, Y, 0.0))
+    best = solution.network
+    assert solution.status is kw.Status.OPTIMAL
+    sizes = []
+    for far in (1e1, 1e3, 1e5):
+        # a neuron with its knot far to the left is a line on the data, which A and c take away
+        v = np.array([[0.6, 0.8]])
+        network = kw.ReLUNetwork(
+            np.vstack([best.W, [[1.0]]]), np.append(best.b, far), np.vstack([best.V, v]), best.A - v,
+            best.c - far * v[0],
+        )  # fmt: skip
+        np.testing.assert_allclose(network.predict(x), Y, atol=1e-9)
+        assert network.cost() == pytest.approx(best.cost() + 1.0, rel=1e-12)
+        # of output weight 0 it changes nothing at all: the minimisers are unbounded too
+        idle = kw.ReLUNetwork(
+            np.vstack([best.W, [[0.0]]]), np.append(best.b, far), np.vstack([best.V, [[0.0, 0.0]]]),
+            best.A, best.c,
+        )  # fmt: skip
+        np.testing.assert_allclose(idle.predict(x), Y, atol=1e-9)
+        assert idle.cost() == best.cost()
+        sizes.append(np.abs(idle.b).max())
+    assert sizes == [1e1, 1e3, 1e5]
+
+
+def slope_changes(x, Y):
+    """U (T, 2): the changes of slope of connect the dots at x_2 and x_3 of four points."""
+    return np.diff(np.diff(Y, axis=0) / np.diff(x)[:, None], axis=0).T
+
+
+@pytest.mark.parametrize("n_tasks", [2, 3, 5])
+def test_the_gram_determinant_of_corollary_1_is_of_the_two_slope_changes(n_tasks):
+    """Erratum to A, (32) ff.: det(U U') is 0 on all data of three tasks and more; det(U'U) is meant."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, Y = np.cumsum(rng.uniform(0.2, 1.0, 4)), rng.standard_normal((4, n_tasks))
+        U = slope_changes(x, Y)
+        U /= np.linalg.norm(U)
+        small = np.linalg.det(U.T @ U)
+        assert small > 1e-6
+        assert kw.uniqueness(x, Y).unique
+        printed = np.linalg.det(U @ U.T)
+        assert printed == pytest.approx(small if n_tasks == 2 else 0.0, abs=1e-12)
+        # aligned changes: one function for all tasks
+        aligned = np.outer([0.0, 0.0, 1.0, 4.0], rng.standard_normal(n_tasks))
+        U = slope_changes(np.arange(4.0), aligned)
+        assert np.linalg.det(U.T @ U / np.linalg.norm(U) ** 2) == pytest.approx(0.0, abs=1e-12)
+        assert not kw.uniqueness(np.arange(4.0), aligned).unique

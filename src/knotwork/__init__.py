@@ -93,6 +93,17 @@ _EXPORTS = {
     "log_posterior": "theory.bayesian",
     "joint_minus_separate": "theory.contrast",
     "coregionalisation_experiment": "theory.contrast",
+    "approach_optimum": "theory.approach",
+    "Approach": "theory.approach",
+    "smooth_optimum": "theory.approach",
+    "reduce_bottleneck": "deep.bottleneck",
+    "ReducedBottlenecks": "deep.bottleneck",
+    "width_experiment": "theory.width",
+    "WidthExperiment": "theory.width",
+    "small_start_experiment": "theory.implicit",
+    "SmallStartExperiment": "theory.implicit",
+    "scaling_experiment": "theory.scalings",
+    "ScalingExperiment": "theory.scalings",
     "train_stacked": "deep.training",
     "StackedTraining": "deep.training",
     "stack_tasks": "deep.tasks",
@@ -120,6 +131,8 @@ if TYPE_CHECKING:
     from .conversions import lam_from_weight_decay as lam_from_weight_decay
     from .conversions import weight_decay_from_lam as weight_decay_from_lam
     from .datasets import load_dataset as load_dataset
+    from .deep.bottleneck import ReducedBottlenecks as ReducedBottlenecks
+    from .deep.bottleneck import reduce_bottleneck as reduce_bottleneck
     from .deep.stack_costs import StackCost as StackCost
     from .deep.stack_costs import stack_costs as stack_costs
     from .deep.tasks import stack_tasks as stack_tasks
@@ -159,6 +172,9 @@ if TYPE_CHECKING:
     from .storage import save as save
     from .tables import Table as Table
     from .tables import read_table as read_table
+    from .theory.approach import Approach as Approach
+    from .theory.approach import approach_optimum as approach_optimum
+    from .theory.approach import smooth_optimum as smooth_optimum
     from .theory.arc_cosine import arc_cosine_kernel as arc_cosine_kernel
     from .theory.arc_cosine import neural_tangent_kernel as neural_tangent_kernel
     from .theory.bayesian import Variances as Variances
@@ -189,6 +205,8 @@ if TYPE_CHECKING:
     from .theory.gaussian_process import fit_gaussian_process as fit_gaussian_process
     from .theory.gaussian_process import gaussian_process as gaussian_process
     from .theory.gaussian_process import rbf_kernel as rbf_kernel
+    from .theory.implicit import SmallStartExperiment as SmallStartExperiment
+    from .theory.implicit import small_start_experiment as small_start_experiment
     from .theory.independence import Independence as Independence
     from .theory.independence import neurons_independent as neurons_independent
     from .theory.kernels import SobolevInterpolant as SobolevInterpolant
@@ -204,12 +222,16 @@ if TYPE_CHECKING:
     from .theory.random_features import random_features as random_features
     from .theory.representational_cost import RepresentationalCost as RepresentationalCost
     from .theory.representational_cost import representational_cost as representational_cost
+    from .theory.scalings import ScalingExperiment as ScalingExperiment
+    from .theory.scalings import scaling_experiment as scaling_experiment
     from .theory.solution_set import SolutionSet as SolutionSet
     from .theory.straightening import straighten as straighten
     from .theory.task_objective import TaskObjective as TaskObjective
     from .theory.task_objective import task_objective as task_objective
     from .theory.uniqueness import Uniqueness as Uniqueness
     from .theory.uniqueness import uniqueness as uniqueness
+    from .theory.width import WidthExperiment as WidthExperiment
+    from .theory.width import width_experiment as width_experiment
     from .workflow import fit_table as fit_table
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import knotwork as kw
 from knotwork.deep import initial, periodic
+from knotwork.deep.baselines import arc_cosine_baseline, rbf_baseline
 from knotwork.deep.periodic import (
     compare_on_periodic,
     measured_period,
@@ -94,10 +95,14 @@ def test_the_comparison_measures_what_it_names(monkeypatch):
     data = periodic_tasks(0, n_rows=10, n_tasks=2)
     small = {"widths": 12, "steps": 40, "check_every": 20, "rebalance_every": 20, "rounds": 0}
     found = compare_on_periodic(data, seeds=2, single_seeds=1, **small)
-    assert set(found.errors) == {"stacked joint", "stacked single", "shallow joint", "shallow single", "GP"}
+    names = ("shallow joint", "shallow single", "GP", "RBF", "GP by likelihood")
+    assert set(found.errors) == {"stacked joint", "stacked single", *names}
     assert found.errors["stacked joint"] == data.held_out_error(found.joint.best.predict)
-    others = [found.errors[name] for name in ("shallow joint", "shallow single", "GP")]
-    assert found.ratio == found.errors["stacked joint"] / min(others)
+    others = [found.errors[name] for name in names]
+    assert found.ratio == found.errors["stacked joint"] / min(others[:3])
+    assert found.ratio_all == found.errors["stacked joint"] / min(others)
+    assert found.errors["RBF"] == data.held_out_error(rbf_baseline(data.X, data.Y))
+    assert found.errors["GP by likelihood"] == data.held_out_error(arc_cosine_baseline(data.X, data.Y, 0.01))
     # no fit with the lam chosen by the truth is worse than one of the lams tried
     problem = kw.Problem(data.X, data.Y, 0.1, penalty=kw.Penalty(True, "nuclear"))
     one = data.held_out_error(kw.solve(problem).network.predict)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from urllib.parse import unquote
 
 import pytest
 from html_reader import Reader
 from matplotlib.figure import Figure
 
-from knotwork.report.page import Html, items, page, paragraph, picture, section, table, write_page
+from knotwork.report.page import Html, items, link, page, paragraph, picture, section, table, write_page
 
 NASTY = "<script>alert('1')</script> & \"q\" \x1b[31m\n$x$"
 # what of it may be read: one line, no control characters
@@ -30,6 +32,11 @@ def whole():
             picture(drawn(), alt=NASTY, caption=NASTY),
         ),
     )
+
+
+def policy_of(found):
+    (policy,) = (attrs["content"] for attrs in found.all("meta") if "http-equiv" in attrs)
+    return policy
 
 
 def test_every_text_is_escaped_and_on_one_line():
@@ -72,12 +79,12 @@ def test_nothing_is_fetched():
     for _, attrs in found.tags:
         assert not {"href", "srcset", "style", "onload", "onclick", "background"} & set(attrs)
     for attrs in found.all("img"):
-        assert attrs["src"].startswith("data:image/svg+xml;base64,")
+        assert attrs["src"].startswith("data:image/svg+xml,")
     (style,) = found.said("style")
     assert "url(" not in style
     assert "@import" not in style
-    policy = {attrs.get("http-equiv"): attrs["content"] for attrs in found.all("meta") if "content" in attrs}
-    assert policy["Content-Security-Policy"].startswith("default-src 'none'")
+    assert policy_of(found).startswith("default-src 'none'")
+    assert "script-src" not in policy_of(found)
 
 
 def test_a_page_can_be_read_on_a_phone_and_by_ear():
@@ -91,8 +98,9 @@ def test_a_page_can_be_read_on_a_phone_and_by_ear():
 def test_pictures_are_whole_and_the_same_each_time():
     one, two = (Reader(picture(drawn(), alt="a")).all("img")[0]["src"] for _ in range(2))
     assert one == two
-    drawing = base64.b64decode(one.partition(",")[2]).decode()
-    assert drawing.rstrip().endswith("</svg>")
+    drawing = unquote(one.partition(",")[2])
+    assert drawing.startswith("<svg")
+    assert drawing.endswith("</svg>")
 
 
 def test_numbers_stand_to_the_right_and_text_does_not():
@@ -105,9 +113,37 @@ def test_html_is_not_escaped_twice():
     assert paragraph(paragraph("a < b")) == "<p><p>a &lt; b</p></p>"
 
 
+def test_links_lead_to_places_of_the_page():
+    text = page(
+        "a", section("b", picture(drawn(), alt="c", anchor="d"), anchor="e"), sidebar=link("d", NASTY)
+    )
+    found = Reader(text)
+    assert found.all("a") == [{"href": "#d"}]
+    assert found.said("a") == [SAID]
+    assert {attrs["id"] for _, attrs in found.tags if "id" in attrs} == {"d", "e"}
+    assert text.index("<nav>") < text.index("<main>")
+
+
+def test_the_browser_runs_the_given_scripts_and_no_other():
+    scripts = ["one('é < 1');", "two()\n"]
+    text = page("a", style="p { color: red }", scripts=scripts)
+    policy = policy_of(Reader(text))
+    found = [part.split("</script>")[0] for part in text.split("<script>")[1:]]
+    assert found == scripts
+    asked = policy.split("script-src ")[1].split()
+    for script, source in zip(found, asked, strict=True):
+        digest = base64.b64decode(source.removeprefix("'sha256-").removesuffix("'"))
+        assert digest == hashlib.sha256(script.encode()).digest()
+    assert "p { color: red }" in text.split("<style>")[1].split("</style>")[0]
+    assert "unsafe" not in policy.split("script-src")[1]
+    for broken in ("'</SCRIPT>'", "'<!--'"):
+        with pytest.raises(ValueError, match="scripts: holds"):
+            page("a", scripts=[broken])
+
+
 def test_writing(tmp_path):
     write_page(page("a"), tmp_path / "a.html")
-    assert (tmp_path / "a.html").read_text(encoding="utf-8") == page("a")
+    assert (tmp_path / "a.html").read_bytes() == page("a").encode()
     with pytest.raises(TypeError, match="content: must be made by"):
         write_page("<p>not escaped</p>", tmp_path / "b.html")
     assert not (tmp_path / "b.html").exists()

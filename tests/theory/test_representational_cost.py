@@ -111,9 +111,7 @@ def test_it_is_the_optimum_of_conic_programmes(penalty, seed):
     rng = np.random.default_rng(seed)
     network = random_network(rng, n_neurons=seed % 8, n_tasks=1 + seed % 3)
     value, f = check(network, penalty), bent(network)
-    assert value == pytest.approx(
-        conic_cost_of_splits(f, penalty.biases, penalty.skip), rel=1e-8, abs=1e-12
-    )
+    assert value == pytest.approx(conic_cost_of_splits(f, penalty.biases, penalty.skip), rel=1e-8, abs=1e-12)
     if penalty.skip == "free":
         # nothing but the jumps: no place is better than those of the bends
         return

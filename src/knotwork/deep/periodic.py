@@ -23,6 +23,7 @@ from ..solvers.solve import solve
 from ..stacked import StackedNetwork
 from ..theory.arc_cosine import arc_cosine_kernel
 from ..theory.gaussian_process import gaussian_process
+from .baselines import arc_cosine_baseline, rbf_baseline, require_sklearn
 from .training import StackedTraining, train_stacked
 
 Array = NDArray[np.float64]
@@ -156,10 +157,11 @@ class PeriodicComparison:
     data : the labels.
     joint : the stacked network of all tasks; `joint.best` is the one compared.
     errors : by name: "stacked joint", "stacked single" where asked for, "shallow joint", "shallow single",
-        "GP". Shallow fits are global optima whose lam is the one of least held-out error among 10^-4, ...,
-        10 in half decades: chosen by the truth, in their favour. The GP has an arc-cosine kernel and knows
-        the noise; depth 1, 2 or 3 and the variance of weights and biases, 10^-1, ..., 10^7, are chosen
-        likewise.
+        "GP", "RBF", "GP by likelihood". Shallow fits are global optima whose lam is the one of least
+        held-out error among 10^-4, ..., 10 in half decades: chosen by the truth, in their favour. The GP has
+        an arc-cosine kernel and knows the noise; depth 1, 2 or 3 and the variance of weights and biases,
+        10^-1, ..., 10^7, are chosen likewise. The last two have a marginal likelihood to choose
+        (`knotwork.deep.baselines`): scikit-learn's with an RBF kernel, and the arc-cosine kernel's.
     shift_errors : (S,) of every seed of `joint`, at the data's period.
     """
 
@@ -170,9 +172,19 @@ class PeriodicComparison:
 
     @property
     def ratio(self) -> float:
-        """The error of the stacked network over the least of the shallow ones and the GP's."""
-        others = [self.errors[name] for name in ("shallow joint", "shallow single", "GP")]
-        return self.errors["stacked joint"] / min(others)
+        """The error of the stacked network over the least of the shallow ones and the GP's.
+
+        "RBF" and "GP by likelihood" are reported beside; `ratio_all` has them too.
+        """
+        return self._ratio("shallow joint", "shallow single", "GP")
+
+    @property
+    def ratio_all(self) -> float:
+        """The same over the least of all five that are not stacked."""
+        return self._ratio("shallow joint", "shallow single", "GP", "RBF", "GP by likelihood")
+
+    def _ratio(self, *others: str) -> float:
+        return self.errors["stacked joint"] / min(self.errors[name] for name in others)
 
     @property
     def share_periodic(self) -> float:
@@ -195,7 +207,13 @@ def compare_on_periodic(
     ----------
     lam : of the stacked networks.
     single_seeds : those of a stacked network for each task alone; None leaves these out.
+
+    Raises
+    ------
+    ImportError : without scikit-learn (pip install 'knotwork[sklearn]'), or JAX and Optax
+        (pip install 'knotwork[train]').
     """
+    require_sklearn()
     training = train_stacked(
         Problem(data.X, data.Y, lam, penalty=NUCLEAR), bottlenecks, seeds=seeds, **options
     )
@@ -204,30 +222,39 @@ def compare_on_periodic(
     if single_seeds is not None:
         alone = []
         for column in columns:
-            problem = Problem(*_rows(data, column), lam, penalty=NUCLEAR)
+            problem = Problem(*labels_of(data, column), lam, penalty=NUCLEAR)
             alone.append(train_stacked(problem, bottlenecks, seeds=single_seeds, **options).best)
         errors["stacked single"] = data.held_out_error(_side_by_side(alone))
-    errors["shallow joint"] = _shallow_error(data, [list(range(len(columns)))])
-    errors["shallow single"] = _shallow_error(data, columns)
-    errors["GP"] = _process_error(data)
+    errors["shallow joint"] = shallow_error(data, [list(range(len(columns)))])
+    errors["shallow single"] = shallow_error(data, columns)
+    errors["GP"] = process_error(data)
+    errors["RBF"] = data.held_out_error(rbf_baseline(data.X, data.Y))
+    errors["GP by likelihood"] = data.held_out_error(arc_cosine_baseline(data.X, data.Y, data.noise**2))
     low, high = data.hull
     shifts = np.array([shift_error(network, low, high, data.period) for network in training])
     return PeriodicComparison(data, training, errors, read_only(shifts))
 
 
-def _shallow_error(data: PeriodicTasks, groups: Sequence[Sequence[int]]) -> float:
-    """The least held-out error over lam, one for all tasks; the tasks of a group are fitted together."""
+def shallow_error(
+    data: PeriodicTasks, groups: Sequence[Sequence[int]], lams: Sequence[float] | None = None
+) -> float:
+    """The least held-out error of shallow networks over lam, one lam for all tasks.
+
+    groups : tasks that are fitted together; all of them, in their order.
+    lams : to choose from; those of `PeriodicComparison` when None.
+    """
     errors = []
-    for lam in _SHALLOW_LAMS:
+    for lam in _SHALLOW_LAMS if lams is None else lams:
         networks = [
-            solve(Problem(*_rows(data, group), lam, penalty=NUCLEAR), tol=1e-6).network for group in groups
+            solve(Problem(*labels_of(data, group), lam, penalty=NUCLEAR), tol=1e-6).network
+            for group in groups
         ]
         errors.append(data.held_out_error(_side_by_side(networks)))
     return min(errors)
 
 
-def _process_error(data: PeriodicTasks) -> float:
-    """The least held-out error over kernels."""
+def process_error(data: PeriodicTasks) -> float:
+    """The least held-out error of Gaussian processes over the arc-cosine kernels of `PeriodicComparison`."""
     errors = []
     for depth in _DEPTHS:
         for variance in _VARIANCES:
@@ -237,7 +264,7 @@ def _process_error(data: PeriodicTasks) -> float:
     return min(errors)
 
 
-def _rows(data: PeriodicTasks, tasks: Sequence[int]) -> tuple[Array, Array]:
+def labels_of(data: PeriodicTasks, tasks: Sequence[int]) -> tuple[Array, Array]:
     """X and Y of these tasks, without the rows where all of them miss."""
     Y = data.Y[:, list(tasks)]
     seen = ~np.isnan(Y).all(axis=1)

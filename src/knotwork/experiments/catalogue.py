@@ -10,7 +10,13 @@ from functools import cache
 from .experiment import Experiment
 
 # each has EXPERIMENTS
-_FILES = ("architectures",)
+_FILES = (
+    "two_squares",
+    "teachers",
+    "many_tasks",
+    "kernel_view",
+    "architectures",
+)
 
 
 @cache

@@ -12,6 +12,13 @@ from ..experiments.experiment import Result
 
 # experiment: (file, function); the function takes a Result
 _DRAWN_BY = {
+    "a-figure-5": ("paper_squares", "draw_figure_5"),
+    "a-figure-7": ("paper_squares", "draw_figure_7"),
+    "a-figures-8-10": ("paper_teachers", "draw_teachers"),
+    "a-theorem-4-1": ("paper_many_tasks", "draw_theorem"),
+    "a-lemma-4-2": ("paper_many_tasks", "draw_lemmas"),
+    "a-learned-kernel": ("paper_many_tasks", "draw_limit"),
+    "a-width": ("paper_many_tasks", "draw_width"),
     "b-figures-1-6": ("paper_architectures", "draw_architectures"),
 }
 

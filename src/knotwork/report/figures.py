@@ -45,7 +45,17 @@ def fit_figure(
     ------
     OSError : when it cannot be written.
     """
-    canvas = FigureCanvasAgg(draw_fit(table, network, apart, shown=shown))
+    palette_png(draw_fit(table, network, apart, shown=shown), path)
+
+
+def palette_png(figure: Figure, path: str | os.PathLike[str], *, colours: int = _COLOURS) -> None:
+    """Write a figure as a PNG file of few colours, whole or not at all.
+
+    Raises
+    ------
+    OSError : when it cannot be written.
+    """
+    canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         # a name in a script that the font lacks shows as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -53,8 +63,8 @@ def fit_figure(
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     with replacing(path) as beside:
         # a palette is a third of the size, and the few colours here lose nothing by it
-        small = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
-        small.save(beside, format="png")
+        small = picture.quantize(colours, dither=Image.Dither.NONE)
+        small.save(beside, format="png", optimize=True)
 
 
 def draw_fit(

@@ -96,7 +96,7 @@ def picture(figure: Figure, *, alt: str, caption: object = "", anchor: str = "")
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     said = f"<figcaption>{text_of(caption)}</figcaption>" if caption else ""
-    source = escape(data_address(smaller(buffer.getvalue().decode("utf-8"))))
+    source = escape(data_address(smaller(buffer.getvalue().decode("utf-8"))), quote=False)
     image = f'<div class="wide"><img alt="{escape(one_line(alt))}" src="{source}"></div>'
     return Html(f"<figure{_id(anchor)}>{image}{said}</figure>")
 

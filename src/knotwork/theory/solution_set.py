@@ -285,7 +285,7 @@ class SolutionSet:
             places, heights, jumps = (np.concatenate(part) for part in (places, heights, jumps))
             order = np.argsort(places)
             places, heights, jumps = places[order], heights[order], jumps[order]
-        network = _network_of(places, heights, jumps)
+        network = network_of(places, heights, jumps)
         if rng is None or len(self.undetermined_lines) == 0:
             return network
         A, c = network.A.copy(), network.c.copy()
@@ -342,7 +342,7 @@ class SolutionSet:
         return k, share, -float(self._along(k)[t]) * share * (1.0 - share) * (high - low)
 
 
-def _network_of(places: Array, heights: Array, jumps: Array) -> ReLUNetwork:
+def network_of(places: Array, heights: Array, jumps: Array) -> ReLUNetwork:
     """The network through `heights` at increasing `places` that bends by `jumps` there.
 
     The jumps as given cost what they should to the last digit; those of connect the dots, from
