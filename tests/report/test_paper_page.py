@@ -194,6 +194,10 @@ def test_surfaces_are_told_apart_by_what_differs():
     for one in told:
         np.testing.assert_allclose(one["heights"], heights, rtol=1e-3)
         np.testing.assert_array_equal(one["grid"], grid)
+    # one of a kind needs no more than its name
+    (single,) = result("a-figure-7", arrays={"grid": grid, "surface.two": heights}).records
+    both = Reader(interactive_file.surfaces(replace(of, records=[*of.records, single])))
+    assert [one["name"] for one in json.loads(both.said("script")[0])][2:] == ["two"]
     assert interactive_file.surfaces(result("b-remark")) is None
 
 

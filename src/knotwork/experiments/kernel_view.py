@@ -190,11 +190,9 @@ EXPERIMENTS = (
         title="The kernel that many tasks learn, and that of infinitely many",
         figures=(),
         shows="Ridge regression over the learned neurons (18) is a kernel method (22)-(27); what the kernel "
-        "is A "
-        "leaves open (section 5).",
+        "is A leaves open (section 5).",
         ours=f"Data: {_TASKS}. The limit of infinitely many tasks is ours: lam = .0402 times the root of T, "
-        f"which at "
-        "T = 101 is A's weight_decay 1e-3 beside PyTorch's mean.",
+        "which at T = 101 is A's weight_decay 1e-3 beside PyTorch's mean.",
         pieces=_kernel_pieces,
         compute=_kernel,
         judge=judge_kernel,
@@ -206,8 +204,7 @@ EXPERIMENTS = (
         figures=(),
         shows="N^2 neurons are enough, whatever the number of tasks (footnote 1).",
         ours="Eight points in two inputs; networks of 300 random neurons, which `compress` brings down "
-        "without "
-        "moving a prediction or raising the cost, and certified optima for Gaussian labels.",
+        "without moving a prediction or raising the cost, and certified optima for Gaussian labels.",
         pieces=_width_pieces,
         compute=_width,
         judge=judge_width,

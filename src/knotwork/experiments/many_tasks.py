@@ -223,16 +223,12 @@ EXPERIMENTS = (
         title="One of many tasks sees a quadratic penalty",
         figures=(),
         shows="For a task drawn at random from T exchangeable ones its view J of the objective and the "
-        "quadratic "
-        "H differ by O(T^(-1/4)) near the optimum, with probability 1 - O(T^(-1/3)) (16), and so does J at "
-        "the "
-        "minimiser of H from its least value (17).",
+        "quadratic H differ by O(T^(-1/4)) near the optimum, with probability 1 - O(T^(-1/3)) (16), and so "
+        "does J at the minimiser of H from its least value (17).",
         ours="The theorem leaves open how lambda grows with T: fixed (networks tend to interpolate), with "
-        "the "
-        "square root of T (networks converge), and with T (PyTorch's mean over tasks) are run. Data: the two "
-        "squares of Fig. 5 with coins, nine points of one input with random waves, eight of three inputs "
-        "with "
-        "random ReLUs; 16 tasks drawn from each of several draws.",
+        "the square root of T (networks converge), and with T (PyTorch's mean over tasks) are run. Data: "
+        "the two squares of Fig. 5 with coins, nine points of one input with random waves, eight of three "
+        "inputs with random ReLUs; 16 tasks drawn from each of several draws.",
         pieces=_theorem_pieces,
         compute=_theorem,
         judge=judge_theorem,
@@ -243,11 +239,10 @@ EXPERIMENTS = (
         title="Exchangeable tasks share every neuron",
         figures=(),
         shows="A task drawn at random has 1/T of a neuron's squared output weights on average (Lemma A.1), "
-        "so that "
-        "few tasks have much (Lemmas 4.2, A.2, A.3); output weights grow no faster than the root of T (A.4).",
+        "so that few tasks have much (Lemmas 4.2, A.2, A.3); output weights grow no faster than the root "
+        "of T (A.4).",
         ours="Counted over the tasks of certified optima on the two squares, lam = .0402 times the root of "
-        "T; of "
-        "networks with heavy-tailed random weights; and of three and four tasks in all orders.",
+        "T; of networks with heavy-tailed random weights; and of three and four tasks in all orders.",
         pieces=_lemma_pieces,
         compute=_lemmas,
         judge=judge_lemmas,

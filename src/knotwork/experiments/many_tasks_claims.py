@@ -64,8 +64,7 @@ def _sixteen(records: Sequence[Record]) -> Claim:
         "|J - H| = O(T^(-1/4)) for |v_k| <= T^(1/16) |v_k*|, with probability 1 - O(T^(-1/3))",
         "A, Theorem 4.1, (16)",
         f"{_sizes(records)}, the least upper bound at that level over lam: {_said(slopes)}; tasks for which "
-        f"H is not "
-        f"defined are at most {undefined:.2g} T^(-1/3)",
+        f"H is not defined are at most {undefined:.2g} T^(-1/3)",
         _holds(max(slopes.values()) <= -0.25 and undefined <= 1.0),
         dict(slopes),
     )
@@ -80,8 +79,7 @@ def _seventeen(records: Sequence[Record]) -> Claim:
         "the minimiser v' of H has J(v') - J(v*) = O(T^(-1/4))",
         "A, Theorem 4.1, (17) and (60)-(61)",
         f"{_sizes(records)}, over lam: {_said(slopes)}; J(v') - J(v*) is at least {least:.0e}, and less "
-        f"H(v*) - J(v*) "
-        f"at most {above:.0e}",
+        f"H(v*) - J(v*) at most {above:.0e}",
         _holds(max(slopes.values()) <= -0.25 and above <= 1e-8 and least >= -1e-8),
         slopes | {"above": above, "least": least},
     )
@@ -96,9 +94,8 @@ def _relative(records: Sequence[Record]) -> Claim:
     return Claim(
         "so the regulariser of a task is nearly quadratic",
         "A, after (16); the theorem's figures are absolute, and the regulariser falls with T too",
-        f"relative to the task's own regulariser (lam/2) sum of gamma_k v_k^2 the left side of (16) falls "
-        f"too: "
-        f"{_said(slopes)}; at the largest T it is {min(last.values()):.1e} to {max(last.values()):.1e}",
+        "relative to the task's own regulariser (lam/2) sum of gamma_k v_k^2 the left side of (16) falls "
+        f"too: {_said(slopes)}; at the largest T it is {min(last.values()):.1e} to {max(last.values()):.1e}",
         # what the theorem's hypotheses give is a quarter of T^(-5/12)
         _holds(max(slopes.values()) <= -5 / 12),
         dict(slopes),
@@ -113,9 +110,7 @@ def _below(records: Sequence[Record]) -> Claim:
         "J <= H everywhere",
         "A, (56)-(59)",
         f"H - J is at least {below:.0e} of H at {len(one['below'])} random v over five decades of size "
-        f"beside the others' weights, and "
-        f"at least "
-        f"{least:.0e} at every v* of the rates",
+        f"beside the others' weights, and at least {least:.0e} at every v* of the rates",
         _holds(below >= -1e-12 and least >= 0.0),
         {"random": below, "optima": least},
     )
@@ -128,11 +123,9 @@ def _constant(records: Sequence[Record]) -> Claim:
     return Claim(
         "the remainder is at most |c| |v_k|^3 / (2 |v_k without s|^3) <= v_k^4 / (2 |v_k without s|^3)",
         "A, (53)",
-        f"a quarter of that, v_k^4 / (8 |v_k without s|^3), is never passed (largest share "
-        f"{max(within.max(), ratio):.4f}"
-        f") and is the leading term (share {within[0]:.4f} at small v); over lam it falls as "
-        f"{_said(slopes)}, where "
-        "the hypotheses of (16) give T^-0.58",
+        "a quarter of that, v_k^4 / (8 |v_k without s|^3), is never passed (largest share "
+        f"{max(within.max(), ratio):.4f}) and is the leading term (share {within[0]:.4f} at small v); over "
+        f"lam it falls as {_said(slopes)}, where the hypotheses of (16) give T^-0.58",
         _holds(max(float(within.max()), ratio) <= 1.0 + 1e-9 and within[0] > 0.99),
         {"largest": max(float(within.max()), ratio), "small_v": float(within[0])} | slopes,
     )
@@ -145,8 +138,7 @@ def _without_lam(records: Sequence[Record]) -> Claim:
         "J and H differ by the sum of |R(v_ks)|",
         "A, (55) and (61)",
         f"twice lam at the same weights is {doubled.min():.6f} to {doubled.max():.6f} times the difference, "
-        f"and "
-        "R does not know lam",
+        "and R does not know lam",
         Verdict.CORRECTED if off <= 1e-9 else Verdict.HOLDS,
         {"off": off},
         "they differ by lam times it; where lam grows with T, (16) and (17) are of (J - H) / lam",
@@ -164,8 +156,7 @@ def _linear(records: Sequence[Record]) -> Claim:
         "the theorem is of networks with active neurons, however lambda grows with T",
         "A, Theorem 4.1 and Appendix B (a mean over tasks)",
         f"weight_decay 1e-3 beside PyTorch's mean on the squares, lam = .004 T: {said} neurons; none from "
-        f"about T = "
-        f"{ends:,.0f} on, as the least lam without neurons grows as {rate:.2f} times the root of T",
+        f"about T = {ends:,.0f} on, as the least lam without neurons grows as {rate:.2f} times the root of T",
         Verdict.CORRECTED if len(empty) else Verdict.HOLDS,
         {"ends": ends, "rate": rate},
         "with lam proportional to T the network ends as a constant, for which (16) and (17) are 0 = 0; lam "
@@ -182,10 +173,8 @@ def _designated(records: Sequence[Record]) -> Claim:
         "it holds for an individual task s",
         "A, Theorem 4.1",
         f"labels 20 times those of 49 others: that task has up to {share:.2f} of a neuron and |J - H| "
-        f"reaches "
-        f"{own:.2g} of its regulariser, beside {other:.1e} at the median of the others; beside a constant "
-        f"task H is "
-        f"{'defined' if defined else 'not defined at all'}",
+        f"reaches {own:.2g} of its regulariser, beside {other:.1e} at the median of the others; beside a "
+        f"constant task H is {'defined' if defined else 'not defined at all'}",
         Verdict.CORRECTED if own > 10.0 * other and not defined else Verdict.HOLDS,
         {"own": own, "others": other, "share": share},
         "it holds for a task drawn at random from exchangeable ones, not for one that is pointed at, as "
@@ -209,13 +198,11 @@ def _orders(records: Sequence[Record]) -> Claim:
     count = sum(len(one["means"]) for one in runs)
     return Claim(
         "the output weights of a neuron are exchangeable, so that the first task's share of its square is "
-        "1/T on "
-        "average",
+        "1/T on average",
         "A, Proposition 1 and Lemma A.1",
-        f"four tasks in one input and three in three inputs, in all orders, each solved anew: the mean "
-        f"share of the "
-        f"first is 1/T to {off:.0e} for each of {count} neurons, while shares of one neuron differ by up to "
-        f"{wide:.2f}; reordered networks agree to {moved:.0e}",
+        "four tasks in one input and three in three inputs, in all orders, each solved anew: the mean "
+        f"share of the first is 1/T to {off:.0e} for each of {count} neurons, while shares of one neuron "
+        f"differ by up to {wide:.2f}; reordered networks agree to {moved:.0e}",
         _holds(off <= 1e-4 and moved <= 1e-5 and wide > 0.05),
         {"off": off, "moved": moved, "spread": wide, "neurons": count},
     )
@@ -230,10 +217,8 @@ def _counts(records: Sequence[Record]) -> Claim:
         "(1 - T^(beta - 1)) |v_k|^2 <= |v_k without s|^2 with probability at least 1 - T^(-beta)",
         "A, Lemma 4.2 = A.3, (20) and (46)",
         f"at certified optima of T = {counts.min()} to {counts.max()} tasks the exceptions are at most "
-        f"{ratio:.2f} of "
-        f"what is allowed, at beta = .25, .5 and .75, for every neuron; on 200 networks of heavy-tailed "
-        f"weights at "
-        f"most {sharp.number('ratio'):.2f}; mean shares are 1/T to {off:.0e}",
+        f"{ratio:.2f} of what is allowed, at beta = .25, .5 and .75, for every neuron; on 200 networks of "
+        f"heavy-tailed weights at most {sharp.number('ratio'):.2f}; mean shares are 1/T to {off:.0e}",
         _holds(max(ratio, sharp.number("ratio")) <= 1.0 + 1e-12),
         {"optima": ratio, "heavy_tails": sharp.number("ratio")},
     )
@@ -245,7 +230,7 @@ def _second(records: Sequence[Record]) -> Claim:
         "P(v_ks^2 / |v_k without s|^2 >= T^(-beta)) <= (T^beta + 1) / T",
         "A, Lemma A.2, (43)",
         f"at certified optima at most {ratio:.2f} of what is allowed, for every neuron, at beta = .25, .5 "
-        f"and .75",
+        "and .75",
         _holds(ratio <= 1.0 + 1e-12),
         {"ratio": ratio},
     )
@@ -276,10 +261,8 @@ def _growth(records: Sequence[Record]) -> list[Claim]:
             "for bounded labels every |v_kt| is at most a constant times the root of T",
             "A, Lemma A.4",
             f"T = {counts[0]:.0f} to {counts[-1]:.0f}, labels in [-1, 1]: the sum of |v_k| grows as "
-            f"T^{slope:.2f}, at "
-            f"most {float((one['cost'] / price).max()):.2f} of what one fixed dictionary costs, which grows "
-            f"as T^0.5; "
-            f"the largest |v_kt| is {largest[0]:.1f} to {largest[-1]:.1f}",
+            f"T^{slope:.2f}, at most {float((one['cost'] / price).max()):.2f} of what one fixed dictionary "
+            f"costs, which grows as T^0.5; the largest |v_kt| is {largest[0]:.1f} to {largest[-1]:.1f}",
             _holds(bounded and slope <= 0.6),
             {"slope": slope, "largest": float(largest.max())},
         ),
@@ -291,7 +274,6 @@ def _growth(records: Sequence[Record]) -> list[Claim]:
             Verdict.CORRECTED if square > proof else Verdict.HOLDS,
             {"square": square, "proof": proof},
             "only one scaling can be had; the lemma holds, as one dictionary D that can interpolate serves "
-            "all "
-            "tasks: sum |v_k| <= B root(T) sum |D^+_ki|",
+            "all tasks: sum |v_k| <= B root(T) sum |D^+_ki|",
         ),
     ]

@@ -173,9 +173,9 @@ def _judge_two(records: Sequence[Record]) -> list[Claim]:
         Claim(
             "one task can have infinitely many solutions",
             "A, section 1",
-            f"{members - 2} members of the solution set drawn at random: relative gaps at most {others:.1g}, "
-            f"from {apart[1 : members - 1].min():.2g} to {apart[1 : members - 1].max():.2g} off connect the "
-            "dots",
+            f"{members - 2} members of the solution set drawn at random: relative gaps at most "
+            f"{others:.1g}, from {apart[1 : members - 1].min():.2g} to {apart[1 : members - 1].max():.2g} "
+            "off connect the dots",
             Verdict.HOLDS
             if exact and others <= _CERTIFIED and apart[1 : members - 1].max() > _DIFFERENT
             else Verdict.FAILS,
@@ -230,13 +230,13 @@ def _worst_case_tie(draws: Record) -> Claim:
     return Claim(
         "connect the dots is more adversarially robust than other solutions: by the worst case over inputs",
         "A, section 1",
-        f"worst case over points and perturbations up to half the least spacing: the same, to "
+        "worst case over points and perturbations up to half the least spacing: the same, to "
         f"{off.max():.1g}, for connect the dots, the solution of fewest knots and a random one in {ties} of "
         f"{len(off)} random data sets with more than one solution",
         Verdict.FAILS if tie else Verdict.HOLDS if better else Verdict.OPEN,
         {"ties": ties, "data sets": len(off), "largest difference": float(off.max())},
-        "slopes of a solution lie between those of connect the dots beside, whose steepest piece all of them "
-        "share: the worst case over all points is the same for all solutions"
+        "slopes of a solution lie between those of connect the dots beside, whose steepest piece all of "
+        "them share: the worst case over all points is the same for all solutions"
         if tie
         else "",
     )
@@ -288,8 +288,7 @@ def _judge_dots(records: Sequence[Record]) -> list[Claim]:
             "the connect-the-dots function of several data sets is a solution of (3)",
             "A, Figure 2 and Theorem 3.1",
             f"the solver's network is straight lines through the labels to {lines:.1g} of their size, "
-            "outside "
-            f"the data too, relative gap {gap:.1g}",
+            f"outside the data too, relative gap {gap:.1g}",
             Verdict.HOLDS if lines <= _EQUAL and gap <= _CERTIFIED and exact else Verdict.FAILS,
             {"off": lines, "gap": gap},
         ),
@@ -304,8 +303,7 @@ def _judge_dots(records: Sequence[Record]) -> list[Claim]:
             "multi-task solutions coincide with the minimum-norm interpolant of a Sobolev space",
             "A, abstract",
             f"the interpolant of (6) is {within:.1g} off on [x_1, x_N] and up to {outside:.3g} of the "
-            "labels' "
-            "size within 0.3 of their range beyond it",
+            "labels' size within 0.3 of their range beyond it",
             (Verdict.CORRECTED if outside > _DIFFERENT else Verdict.HOLDS) if same else Verdict.FAILS,
             {"inside": within, "outside": outside},
             "on [x_1, x_N] only: beyond it the interpolant of (6) is constant, connect the dots goes on as "
@@ -322,12 +320,10 @@ EXPERIMENTS = (
         title="Two solutions of one problem, and all others",
         figures=("A 1",),
         shows="Two functions through the same five points, both of least weight decay: one with a peak "
-        "between "
-        "data (left), and connect the dots (right), which the paper calls the more robust one.",
-        ours="The five points are ours (the paper prints none); left is the solution with the fewest knots. "
-        "Robustness is measured: inputs perturbed by up to half a spacing, and labels by 0.02 each in the "
-        "worst "
-        "signs, every solution chosen anew by the same rule.",
+        "between data (left), and connect the dots (right), which the paper calls the more robust one.",
+        ours="The five points are ours (the paper prints none); left is the solution with the fewest "
+        "knots. Robustness is measured: inputs perturbed by up to half a spacing, and labels by 0.02 each "
+        "in the worst signs, every solution chosen anew by the same rule.",
         pieces=_two_pieces,
         compute=_two_solutions,
         judge=_judge_two,

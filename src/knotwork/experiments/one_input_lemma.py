@@ -42,7 +42,22 @@ def _lemma(draws: int, seed: int) -> Mapping[str, ArrayLike]:
         for _ in range(draws):
             _draw(rng, kind, found)
     example = _two_knots_off_the_data()
-    return {name: np.array(values) for name, values in found.items()} | example
+    return {name: np.array(values) for name, values in found.items()} | example | _as_drawn()
+
+
+def _as_drawn() -> dict[str, ArrayLike]:
+    """One output with the letters of Fig. 3: slopes a, b + delta, b - tau delta / (1 - tau), c; delta is too
+    large for a - b."""
+    a, b, c, delta, tau = 1.2, 0.5, -0.7, 0.9, 0.45
+    f = from_slopes([0.0, tau, 1.0], [[a], [b + delta], [b - tau / (1.0 - tau) * delta], [c]], 0.0, [0.0])
+    straight = straighten(f, _DATA)
+    costs = np.array([f.canonicalise().cost(), straight.canonicalise().cost()])
+    return {
+        "drawn knots": np.array([0.0, tau, 1.0]),
+        "drawn costs": costs,
+        **network_arrays("drawn", f),
+        **network_arrays("straight", straight),
+    }
 
 
 def _draw(rng: np.random.Generator, kind: int, found: dict[str, list[float]]) -> None:
@@ -107,8 +122,8 @@ def _judge_lemma(records: Sequence[Record]) -> list[Claim]:
             "removing a knot between data points and joining its neighbours by a straight line does not "
             "raise R",
             "A, Lemma 3.2 and Figure 3",
-            f"R fell by {drop.min():.1g} to {drop.max():.3g} of itself in {len(drop)} random draws of 1 to 4 "
-            f"outputs, labels kept to {moved:.1g}",
+            f"R fell by {drop.min():.1g} to {drop.max():.3g} of itself in {len(drop)} random draws of 1 to "
+            f"4 outputs, labels kept to {moved:.1g}",
             Verdict.HOLDS if never else Verdict.FAILS,
             {"least drop": float(drop.min()), "draws": len(drop), "labels moved": moved},
         ),
@@ -116,10 +131,8 @@ def _judge_lemma(records: Sequence[Record]) -> list[Claim]:
             "it strictly lowers R if a - b and b - c are not aligned, and can leave it only if they are",
             "A, Lemma 3.2",
             f"not aligned: R fell by {least:.2g} of itself at least ({apart.sum()} draws; one of the two "
-            "zero: "
-            f"{one_side.min():.2g}); aligned, delta within the lemma's bound: unchanged to {level:.1g}; "
-            "beyond "
-            f"the bound: by {too_far.min():.2g} at least",
+            f"zero: {one_side.min():.2g}); aligned, delta within the lemma's bound: unchanged to "
+            f"{level:.1g}; beyond the bound: by {too_far.min():.2g} at least",
             Verdict.HOLDS
             if strict and level <= _ROUNDING and float(too_far.min()) > _ROUNDING
             else Verdict.FAILS,
@@ -128,7 +141,7 @@ def _judge_lemma(records: Sequence[Record]) -> list[Claim]:
         Claim(
             "the line that replaces the knot goes between the closest knots before and after it",
             "A, Lemma 3.2",
-            f"x = (0, 1, 2, 3), knots at .5, 1.5, 2.5: the line between the closest knots misses a label by "
+            "x = (0, 1, 2, 3), knots at .5, 1.5, 2.5: the line between the closest knots misses a label by "
             f"{missed:.3g}; between the closest data it keeps all to {mended:.1g}, and R falls from "
             f"{before:.3g} to {after:.3g}",
             (Verdict.CORRECTED if missed > _VISIBLE else Verdict.HOLDS)
@@ -195,8 +208,7 @@ def _judge_edge(records: Sequence[Record]) -> list[Claim]:
     return [
         Claim(
             "an interpolant with a knot between the first two data points costs strictly more than connect "
-            "the "
-            "dots",
+            "the dots",
             "A, section A.1 and Figure 6",
             f"{len(ratio)} random draws of 1 to 4 outputs: R is higher by at least {least:.3g} times the "
             "change of slope that the knot makes before it, |delta|",
@@ -212,8 +224,7 @@ EXPERIMENTS = (
         title="Taking a knot away",
         figures=("A 3",),
         shows="A function with a knot between two others, its slopes a, b + delta, b - tau delta / (1 - "
-        "tau), c, "
-        "and the straight line of slope b in its place, which costs no more (Lemma 3.2).",
+        "tau), c, and the straight line of slope b in its place, which costs no more (Lemma 3.2).",
         ours="Slopes, delta, tau and the number of outputs are drawn by us; costs are those of the networks.",
         pieces=_lemma_pieces,
         compute=_lemma,
@@ -227,8 +238,7 @@ EXPERIMENTS = (
         shows="A function with a knot between the first two data points, and connect the dots, which costs "
         "less.",
         ours="Data and knots are drawn by us: in half of the draws along the slope change at x_2, where "
-        "least "
-        "is lost, in a third with a knot at x_1, too.",
+        "least is lost, in a third with a knot at x_1, too.",
         pieces=_edge_pieces,
         compute=_edge,
         judge=_judge_edge,

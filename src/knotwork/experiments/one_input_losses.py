@@ -76,8 +76,8 @@ def _judge_corollary(records: Sequence[Record]) -> list[Claim]:
         Claim(
             "data of more than one solution have measure zero for two tasks and more",
             "A, Theorem 3.1",
-            f"{before} of {pairs} data sets of two aligned tasks have more than one solution, and {after} of "
-            f"{pairs} one only once their labels move by .001 at random",
+            f"{before} of {pairs} data sets of two aligned tasks have more than one solution, and {after} "
+            f"of {pairs} one only once their labels move by .001 at random",
             Verdict.HOLDS if before == after == pairs else Verdict.FAILS,
             {"not unique": before, "unique once moved": after, "data sets": pairs},
         ),
@@ -141,17 +141,14 @@ def _judge_remark(records: Sequence[Record]) -> list[Claim]:
     on_data = float(all_["off"].max()) <= _ROUNDING
     return [
         Claim(
-            "at lam > 0 and for any loss a solution is linear between data, unless the slope changes of its "
-            "fitted values there are nonzero and aligned",
+            "at lam > 0 and for any loss a solution is linear between data, unless the slope changes of "
+            "its fitted values there are nonzero and aligned",
             "A, Remark 1",
             f"{sets} certified solutions of one and two tasks under {', '.join(_LOSSES)} loss (relative "
-            "gaps at "
-            f"most {gap:.1g}): knots at data {'only' if on_data else 'and elsewhere'}; at the same fitted "
-            "values "
-            f"a knot more costs the same to {level:.1g} in {aligned.sum()} aligned intervals, and at least "
-            f"{dearer:.2g} lam |delta| more in the {(~aligned).sum()} others, the outer ones among them; "
-            "where "
-            f"the loss is strictly convex the verdicts {'agree' if agree else 'disagree'}",
+            f"gaps at most {gap:.1g}): knots at data {'only' if on_data else 'and elsewhere'}; at the same "
+            f"fitted values a knot more costs the same to {level:.1g} in {aligned.sum()} aligned intervals, "
+            f"and at least {dearer:.2g} lam |delta| more in the {(~aligned).sum()} others, the outer ones "
+            f"among them; where the loss is strictly convex the verdicts {'agree' if agree else 'disagree'}",
             Verdict.HOLDS if on_data and agree and level <= _ROUNDING < dearer else Verdict.FAILS,
             {"solutions": sets, "rise aligned": level, "rise elsewhere": dearer, "gap": gap},
         )

@@ -167,8 +167,7 @@ def _factor_two(one: Record) -> Claim:
         "(2) and (3) have the same minimal objective values",
         "A, section 1, (2) and (3)",
         f"sum of squares over path norm in {len(one['balanced'])} networks: 2 to {even:.1g} at balance, at "
-        "least "
-        f"{least:.4g} after random rescalings of neurons",
+        f"least {least:.4g} after random rescalings of neurons",
         _mended(even <= _ROUNDING, even <= _ROUNDING and least >= 2.0 - _ROUNDING),
         {"off two": even, "least rescaled": least},
         "(2) is twice (3): the minimisers are the same, and lambda in (2) counts double",
@@ -197,8 +196,7 @@ def _gram(one: Record) -> Claim:
         "det(U U') is a non-trivial function of the data, whose zeros are the aligned data",
         "A, section A.1, measure zero",
         f"random data, relative to |U|: at T >= 3 it is at most {wide:.1g} ({three.sum()} draws), at T = 2 "
-        "at "
-        f"least {two.min():.1g}; det(U'U) is at least {narrow:.1g} for all T",
+        f"at least {two.min():.1g}; det(U'U) is at least {narrow:.1g} for all T",
         _mended(wide <= _ROUNDING, narrow > _ROUNDING),
         {"det UUt from 3 tasks": wide, "det UtU": narrow, "draws": len(three)},
         "U is T x 2, so that U U' is singular for all data at T >= 3: det(U'U), 2 x 2, is meant",
@@ -214,14 +212,12 @@ def _not_coercive(one: Record) -> Claim:
         "the objective of (3) is coercive, so that a solution exists",
         "A, section A.1",
         f"interpolating networks with parameters of norm {norms[0]:.2g} to {norms[-1]:.2g} have objectives "
-        "equal "
-        f"to {change:.1g} (labels kept to {missed:.1g} of that norm); connect the dots attains the minimum, "
-        f"relative gap {gap:.1g}",
+        f"equal to {change:.1g} (labels kept to {missed:.1g} of that norm); connect the dots attains the "
+        f"minimum, relative gap {gap:.1g}",
         _mended(flat, gap <= _ROUNDING),
         {"change": change, "largest norm": float(norms[-1]), "gap": gap},
         "b, A and c are free and can grow together: it is not coercive; a solution exists since no "
-        "interpolant "
-        "costs less than connect the dots",
+        "interpolant costs less than connect the dots",
     )
 
 
@@ -230,12 +226,10 @@ def _merging(one: Record) -> Claim:
     wrong = off > _VISIBLE or float(saved.max()) > _VISIBLE
     return Claim(
         "two neurons that bend in one place and face one way merge into (w_1 + w_2, b_1 + b_2, v_1 + v_2) "
-        "at the "
-        "same cost",
+        "at the same cost",
         "A, section A.1",
         f"{len(saved)} random pairs: that neuron is off by at least {off:.2g} of the function, (w, b, v_1 + "
-        "v_2) by "
-        f"{right:.1g} at most; it costs up to {saved.max():.2g} less, and never more",
+        f"v_2) by {right:.1g} at most; it costs up to {saved.max():.2g} less, and never more",
         _mended(wrong, right <= _ROUNDING and float(saved.min()) >= -_ROUNDING),
         {"off": off, "mended off": right, "most saved": float(saved.max())},
         "(w, b, v_1 + v_2), whose cost |v_1 + v_2| is lower unless v_1 and v_2 are aligned",
@@ -247,11 +241,11 @@ def _printed(one: Record) -> Claim:
         float(f(one[k])) for f, k in ((np.min, "printed"), (np.max, "mended"), (np.max, "second cost"))
     )
     return Claim(
-        "where slope changes are aligned, the function of slope delta before the knot and "
-        "b - tau delta / (1 - tau) after it is another solution",
+        "where slope changes are aligned, the function of slope delta before the knot and b - tau delta / "
+        "(1 - tau) after it is another solution",
         "A, section A.1, condition for non-unique solutions",
-        f"{len(one['printed'])} aligned data sets: it misses the next label by at least {printed:.2g} of the "
-        f"largest; with slope b + delta it keeps it to {mended:.1g} and R to {cost:.1g}",
+        f"{len(one['printed'])} aligned data sets: it misses the next label by at least {printed:.2g} of "
+        f"the largest; with slope b + delta it keeps it to {mended:.1g} and R to {cost:.1g}",
         _mended(printed > _VISIBLE, mended <= _ROUNDING and cost <= _ROUNDING),
         {"missed": printed, "mended missed": mended, "cost": cost},
         "slope b + delta before the knot, as in Fig. 3",

@@ -149,13 +149,11 @@ def _judge_theorem(records: Sequence[Record]) -> list[Claim]:
     return [
         Claim(
             "one task: there is more than one solution if and only if two neighbouring slope changes point "
-            "the "
-            "same way",
+            "the same way",
             "A, Theorem 3.1",
             f"linear programmes for the range of f in the middle of {len(free)} intervals of {sets} random "
             f"data sets: {free.sum()} open (ranges of {wide:.2g} of the labels' size and more), "
-            f"{(~free).sum()} "
-            f"determined (at most {narrow:.1g}), "
+            f"{(~free).sum()} determined (at most {narrow:.1g}), "
             f"{'the same as' if right else 'not those that'} the theorem says; the ranges are those of the "
             f"solution set to {off:.1g}",
             Verdict.HOLDS if right and off <= _OPEN else Verdict.FAILS,
@@ -164,14 +162,12 @@ def _judge_theorem(records: Sequence[Record]) -> list[Claim]:
         ),
         Claim(
             "several tasks: there is more than one solution if and only if two neighbouring slope changes "
-            "are "
-            "nonzero and aligned",
+            "are nonzero and aligned",
             "A, Theorem 3.1",
             f"{many} random data sets of 2 to 5 tasks: in {aligned.sum()} aligned intervals a function with "
-            "one "
-            f"knot more costs the same to {level:.1g}; in {(~aligned).sum()} others every one tried costs "
-            "more, "
-            f"by {dearer:.2g} |delta| at least; verdicts {'agree' if agree else 'disagree'} in all",
+            f"one knot more costs the same to {level:.1g}; in {(~aligned).sum()} others every one tried "
+            f"costs more, by {dearer:.2g} |delta| at least; verdicts {'agree' if agree else 'disagree'} in "
+            "all",
             Verdict.HOLDS if several_right else Verdict.FAILS,
             {"aligned": int(aligned.sum()), "rise aligned": level, "not aligned": int((~aligned).sum()),
              "rise not aligned": dearer},
@@ -180,12 +176,9 @@ def _judge_theorem(records: Sequence[Record]) -> list[Claim]:
             "any angle between slope changes makes the solution unique",
             "A, Theorem 3.1",
             f"two tasks, angles from {turned['angle'][seen][0]:.1g} to pi: in the middle of the interval a "
-            "knot "
-            f"more costs at least {above:.4g} times (2 - |u + v|) |delta| more, u and v along the slope "
-            "changes, "
-            f"so at least {least:.1g} |delta|; called unique from {_first(turned):.1g} radians on (below, "
-            "slope "
-            "changes count as aligned within tol = 1e-5)",
+            f"knot more costs at least {above:.4g} times (2 - |u + v|) |delta| more, u and v along the "
+            f"slope changes, so at least {least:.1g} |delta|; called unique from {_first(turned):.1g} "
+            "radians on (below, slope changes count as aligned within tol = 1e-5)",
             Verdict.HOLDS if above > 1.0 - 1e-6 and least > _ROUNDING else Verdict.FAILS,
             {"least angle called unique": _first(turned), "least rise": least, "over the formula": above},
         ),
@@ -202,11 +195,10 @@ EXPERIMENTS = (
         title="One solution or more",
         figures=(),
         shows="Connect the dots solves (3), and is the only solution unless two neighbouring slope changes "
-        "are "
-        "nonzero and aligned.",
+        "are nonzero and aligned.",
         ours="Random data of ours. One task: the range of f by linear programmes over networks with knots "
-        "at data, "
-        "three places between neighbours and beyond the data. Several tasks: functions with one knot more.",
+        "at data, three places between neighbours and beyond the data. Several tasks: functions with one "
+        "knot more.",
         pieces=_theorem_pieces,
         compute=_theorem,
         judge=_judge_theorem,

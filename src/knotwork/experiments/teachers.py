@@ -220,14 +220,12 @@ EXPERIMENTS = (
         figures=("A 8", "A 9", "A 10"),
         shows="Twenty points in five inputs; each of 25 tasks is one ReLU neuron. Fig. 8: each neuron of the "
         "student of all tasks serves all of them or none. Fig. 9: along a line its outputs look nothing "
-        "like a "
-        "ReLU. Fig. 10: those of 25 students of one task each do.",
+        "like a ReLU. Fig. 10: those of 25 students of one task each do.",
         ours="Seeds, learning rate .01 on a cosine, steps, and PyTorch's initialisation are ours, as is "
         "the reading "
         'of lambda = 1e-4: as weight_decay beside PyTorch\'s mean over points and tasks ("all": lam = .025 '
         'for all tasks, .001 for one), and as the factor of (3)\'s norms ("(3)": lam = .0001). The line of '
-        "Figs. 9 "
-        "and 10 is the first of 200 random ones through the origin.",
+        "Figs. 9 and 10 is the first of 200 random ones through the origin.",
         pieces=_pieces,
         compute=_compute,
         judge=judge_teachers,

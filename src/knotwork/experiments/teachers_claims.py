@@ -65,8 +65,7 @@ def _few_alone(records: Sequence[Record]) -> Claim:
         "A, B.2 and Figure 10",
         f"certified optima of {len(by_task(runs, 'neurons'))} tasks have {said} (gaps at most {gap:.0e}, "
         f"{_rigour(runs)}); trained ones {trained[0]:.1f}, {trained[1]:.1f} and {trained[2]:.1f}, counting "
-        f"neurons "
-        "above 1e-2, 1e-3 and 1e-4 of the costliest",
+        "neurons above 1e-2, 1e-3 and 1e-4 of the costliest",
         Verdict.HOLDS if all(2.5 <= value <= 7.5 for value in neurons.values()) else Verdict.FAILS,
         {f"certified {reading}": value for reading, value in neurons.items()} | {"trained": trained[1]},
     )
@@ -83,10 +82,8 @@ def _many_together(records: Sequence[Record]) -> Claim:
         "roughly 150 neurons of the student of all tasks are active",
         "A, B.2 and Figure 8",
         f"the certified optimum has {said} (gap at most {gap:.0e}, {_rigour(runs)}), and {enough:.0f} are "
-        f"enough for "
-        f"any data; trained ones {trained[0]:.0f}, {trained[1]:.0f} and {trained[2]:.0f}, counting neurons "
-        f"above "
-        "1e-2, 1e-3 and 1e-4 of the costliest of 800",
+        f"enough for any data; trained ones {trained[0]:.0f}, {trained[1]:.0f} and {trained[2]:.0f}, "
+        "counting neurons above 1e-2, 1e-3 and 1e-4 of the costliest of 800",
         Verdict.HOLDS if near else Verdict.FAILS,
         {f"certified {reading}": value for reading, value in neurons.items()} | {"trained": trained[1]},
     )
@@ -105,8 +102,8 @@ def _all_or_none(records: Sequence[Record]) -> Claim:
         "each neuron contributes to all tasks or to none",
         "A, Figure 8",
         f"of active neurons' weights v_kt {100 * share[0]:.1f} % (certified) and {100 * share[1]:.1f} % "
-        f"(trained) are "
-        f"above 1e-3 |v_k|; every neuron serves at least {least[0]} and {least[1]} of the {n_tasks} tasks",
+        f"(trained) are above 1e-3 |v_k|; every neuron serves at least {least[0]} and {least[1]} of the "
+        f"{n_tasks} tasks",
         Verdict.HOLDS if min(share) >= 0.97 and min(least) >= 0.8 * n_tasks else Verdict.FAILS,
         {"certified": share[0], "trained": share[1], "least": min(least)},
     )
@@ -130,17 +127,13 @@ def _recovered(records: Sequence[Record]) -> Claim:
         "the students of one task recover their teacher, a single ReLU, along every line",
         "A, B.2 and Figure 10",
         f"on {len(bends)} lines {100 * near:.0f} % of {count} certified students are within a tenth of the "
-        f"teacher's "
-        f"size (median {np.median(certified):.3f}, trained {np.median(trained):.3f}), and 90 % of the "
-        f"change of slope "
-        f"is in {np.median(bends):.0f} of 60 pieces at the median; {int(cheaper.sum())} of {count} tasks "
-        f"have an "
-        f"interpolant of less than the teacher's cost 1, down to {cost.min():.3f}",
+        f"teacher's size (median {np.median(certified):.3f}, trained {np.median(trained):.3f}), and 90 % of "
+        f"the change of slope is in {np.median(bends):.0f} of 60 pieces at the median; {int(cheaper.sum())} "
+        f"of {count} tasks have an interpolant of less than the teacher's cost 1, down to {cost.min():.3f}",
         verdict,
         {"near": near, "cheaper": float(cheaper.sum()), "least_cost": float(cost.min()), "tasks": count},
         "where 20 points leave an interpolant cheaper than the teacher, as they do for some tasks, the "
-        "optimum is "
-        "that one and not the teacher",
+        "optimum is that one and not the teacher",
     )
 
 
@@ -155,12 +148,10 @@ def _not_recovered(records: Sequence[Record]) -> Claim:
     return Claim(
         "the outputs of the student of all tasks look very different from a ReLU, along every line",
         "A, B.2, Figures 9 and 10",
-        f"on {len(lines)} lines the median over tasks of its distance to the teacher is {lines.min():.2f} to "
-        f"{lines.max():.2f} of the teacher's size; 90 % of its change of slope is in {bends[0]:.0f} of 60 "
-        f"pieces at "
-        f"the median, beside {bends[1]:.0f} for one task; it is farther from the teacher than the student "
-        f"of the "
-        f"task alone in {100 * worse:.1f} % of lines and tasks",
+        f"on {len(lines)} lines the median over tasks of its distance to the teacher is {lines.min():.2f} "
+        f"to {lines.max():.2f} of the teacher's size; 90 % of its change of slope is in {bends[0]:.0f} of "
+        f"60 pieces at the median, beside {bends[1]:.0f} for one task; it is farther from the teacher than "
+        f"the student of the task alone in {100 * worse:.1f} % of lines and tasks",
         Verdict.HOLDS if bends[0] >= 5 and bends[0] > bends[1] and lines.min() > _NEAR else Verdict.FAILS,
         {"least": float(lines.min()), "bends": bends[0], "bends_alone": bends[1], "worse": worse},
     )
@@ -177,8 +168,8 @@ def _interpolating(records: Sequence[Record]) -> Claim:
     return Claim(
         "all networks nearly interpolate, with a mean squared error below 1e-4",
         "A, B.2",
-        f"largest mean squared error: certified {certified:.1e}, trained on all tasks {together:.1e}, on one "
-        f"{alone:.1e}",
+        f"largest mean squared error: certified {certified:.1e}, trained on all tasks {together:.1e}, on "
+        f"one {alone:.1e}",
         verdict,
         {"certified": certified, "together": together, "alone": alone},
     )

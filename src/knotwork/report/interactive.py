@@ -72,12 +72,13 @@ def surfaces(result: Result) -> Html | None:
         return None
     told = []
     for record in found:
-        varied = [
-            f"{key} {value}"
-            for key, value in record.settings.items()
-            if any(other.settings.get(key) != value for other in found)
-        ]
         for name in _names(record):
+            alike = [other for other in found if name in other.arrays]
+            varied = [
+                f"{key} {value}"
+                for key, value in record.settings.items()
+                if any(other.settings.get(key) != value for other in alike)
+            ]
             label = ", ".join([name.removeprefix(_SURFACE), *varied])
             heights = [_short(row) for row in record[name]]
             told.append({"name": one_line(label), "grid": _short(record[_GRID]), "heights": heights})

@@ -28,7 +28,8 @@ from .text import count, one_line
 
 __all__ = ["paper_page", "require_interactive"]
 
-_IN_PAPERS = {"A": 10, "B": 8}
+# of A ten, of B eight
+_N_FIGURES = 18
 _WRONG = (Verdict.CORRECTED, Verdict.FAILS)
 _LONGEST_SETTINGS = 200
 
@@ -62,7 +63,7 @@ def paper_page(results: Sequence[Result], *, command: str, interactive: bool = F
     turned = [surfaces(result) if interactive else None for result in results]
     scripts = page_scripts(any(turned)) if interactive else ()
     return page(
-        "Every figure and claim of two papers on multi-task ReLU networks, measured",
+        "Figures and claims of two papers on multi-task ReLU networks, measured",
         paragraph(f"{tally(claims)}. {_figures_sentence(parts)}", lead=True),
         _about(results, command),
         *_claim_sections(claims),
@@ -92,7 +93,7 @@ def _parts(results: Sequence[Result], claims: Sequence[Placed]) -> list[_Part]:
 
 def _figures_sentence(parts: Sequence[_Part]) -> str:
     drawn = {drawing.of for part in parts for _, drawing in part.pictures} - {""}
-    said = f"Drawn from their records: {len(drawn)} of the papers' {sum(_IN_PAPERS.values())} figures"
+    said = f"Drawn from their records: {len(drawn)} of the papers' {_N_FIGURES} figures"
     missing = [of for part in parts for of in part.result.experiment.figures if of not in drawn]
     return f"{said}; not drawn: {', '.join(missing)}." if missing else f"{said}."
 
@@ -220,12 +221,15 @@ def _sidebar(parts: Sequence[_Part], claims: Sequence[Placed], wrong: bool, inte
 
 def _entry(part: _Part) -> Html:
     """An experiment, its pictures where there are several, and its claims."""
+    experiment = part.result.experiment
+    paper = f"{_paper_of(experiment)}, "
     below = []
     first = {drawing.of: anchor for anchor, drawing in reversed(part.pictures) if drawing.of}
     if len(first) > 1:
-        below += [link(anchor, _figure_names([of])) for of, anchor in reversed(first.items())]
+        below += [
+            link(anchor, _figure_names([of]).removeprefix(paper)) for of, anchor in reversed(first.items())
+        ]
     for one in part.claims:
         below.append(link(one.anchor, Html(f"{mark_of(one.claim)}{text_of(one.place)}")))
-    experiment = part.result.experiment
-    head = link(section_of(experiment), _heading(part).removeprefix(f"{_paper_of(experiment)}, "))
+    head = link(section_of(experiment), _heading(part).removeprefix(paper))
     return Html(f"{head}{items(below)}") if below else head
