@@ -33,7 +33,13 @@ def some_results():
     return [
         result(
             "a-figure-4",
-            Claim("the minimum is unique", "A, Theorem 3.1", "31 of 31 sets", Verdict.HOLDS, {"sets": 31.0}),
+            Claim(
+                "the minimum is unique",
+                "A, Theorem 3.1",
+                "31 of 31 sets",
+                Verdict.HOLDS,
+                {"sets of at least three points and at most twelve that were drawn": 31.0},
+            ),
             Claim(
                 "the rate is 1/T",
                 "A, Theorem 4.1",

@@ -55,7 +55,7 @@ class Bins:
     There are between `coarse` and twice as many, or as many as points if those are fewer.
     """
 
-    _fields = ("start", "size", "weight", "mean_x", "mean_y", "sxx", "sxy", "syy")
+    _fields = ("start", "size", "x", "weight", "mean_x", "mean_y", "sxx", "sxy", "syy")
 
     def __init__(self, points: Points, coarse: int | None = None) -> None:
         self.points = points
@@ -65,18 +65,31 @@ class Bins:
         size = 1
         while n > 2 * coarse * size:
             size *= 2
+        self._tile(size)
+
+    def _tile(self, size: int) -> None:
+        """Bins of `size` points each, the last of what is left."""
+        n = len(self.points.x)
         edges = np.arange(0, n, size)
         full = edges[: n // size] if size > 1 else edges
-        parts = [_summarise(points, full, size)]
+        parts = [self._summary(full, size)]
         if len(full) < len(edges):
-            parts.append(_summarise(points, edges[len(full) :], n - int(edges[-1])))
+            parts.append(self._summary(edges[len(full) :], n - int(edges[-1])))
         self._set([np.concatenate(column) for column in zip(*parts, strict=True)])
+
+    def _summary(self, starts: Index, size: int) -> list[Array]:
+        """The columns of `_fields` for bins of `size` consecutive points each."""
+        return summarise(self.points, starts, size)
+
+    def _child_size(self, size: int) -> int:
+        """Points in each child of a bin of `size` points."""
+        return max(1, size // _FAN) if size > _FAN else 1
 
     def _set(self, columns: list[Array]) -> None:
         self.start: Index = columns[0].astype(np.intp)
         self.size: Index = columns[1].astype(np.intp)
-        self.weight, self.mean_x, self.mean_y, self.sxx, self.sxy, self.syy = columns[2:]
-        self.x: Array = self.points.x[self.start]
+        self.x: Array = columns[2]
+        self.weight, self.mean_x, self.mean_y, self.sxx, self.sxy, self.syy = columns[3:]
         self.next_x: Array = np.append(self.x[1:], self.points.x[-1])
 
     def __len__(self) -> int:
@@ -87,13 +100,13 @@ class Bins:
         of a pair, in order. The children's line is the parent's; `self` stays as it is."""
         for size in np.unique(self.size[chosen]):
             parents = chosen[self.size[chosen] == size]
-            child = max(1, int(size) // _FAN) if size > _FAN else 1
+            child = self._child_size(int(size))
             offsets = np.arange(0, size, child)
             whole = offsets[offsets + child <= size]
             start = self.start[parents]
-            columns = _summarise(self.points, (start[:, None] + whole).ravel(), child)
+            columns = self._summary((start[:, None] + whole).ravel(), child)
             if len(whole) < len(offsets):
-                rest = _summarise(self.points, start + offsets[-1], int(size - offsets[-1]))
+                rest = self._summary(start + offsets[-1], int(size - offsets[-1]))
                 columns = [_append_each(many, one) for many, one in zip(columns, rest, strict=True)]
             part = copy(self)
             part._set(columns)
@@ -252,7 +265,7 @@ def _append_each(many: Array, one: Array) -> Array:
     return np.concatenate([groups, one[:, None]], axis=1).reshape(-1, *many.shape[1:])
 
 
-def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
+def summarise(points: Points, starts: Index, size: int) -> list[Array]:
     """The columns of `Bins._fields` for bins of `size` consecutive points each."""
     c, n_tasks = len(starts), points.n_tasks
     n_patterns = 1 if points.w is None else points.w.shape[1]
@@ -260,7 +273,7 @@ def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
     mean_x, sxx = np.empty((c, n_patterns)), np.zeros((c, n_patterns))
     mean_y = np.empty((c, n_tasks))
     sxy, syy = np.zeros((c, n_tasks)), np.zeros((c, n_patterns))
-    out = [starts, np.full(c, size), weight, mean_x, mean_y, sxx, sxy, syy]
+    out = [starts, np.full(c, size), points.x[starts], weight, mean_x, mean_y, sxx, sxy, syy]
     if size == 1:
         weight[:] = 1.0 if points.w is None else points.w[starts]
         mean_x[:] = points.x[starts, None]
@@ -278,7 +291,7 @@ def _summarise(points: Points, starts: Index, size: int) -> list[Array]:
         y = points.y[rows].reshape(-1, size, n_tasks)
         w = None if points.w is None else points.w[rows].reshape(-1, size, n_patterns).astype(np.float64)
         moments = _shared_moments(x, y, w) if n_patterns == 1 else _own_moments(x, y, w)
-        for column, values in zip(out[2:], moments, strict=True):
+        for column, values in zip(out[3:], moments, strict=True):
             column[part] = values
     return out
 

@@ -94,6 +94,8 @@ def test_the_sidebar_opens_on_a_phone(show):
     assert link.is_visible()
     link.click()
     assert shown.page.url.endswith("#claims-a")
+    shown.page.locator(".back a").click()
+    shown.page.wait_for_function("scrollY < 20")
     # the table is cards, each cell with the name of its column
     row = shown.page.locator("table.claims tbody tr").first
     assert row.evaluate("e => getComputedStyle(e).display") == "block"
@@ -169,12 +171,14 @@ def test_surfaces_are_drawn_and_can_be_changed(show):
 
 
 def data_sets(count):
-    """Generic ones, and ones with aligned, straight, nearly aligned and exactly opposed slope changes."""
+    """Generic ones, and ones that come near every rule: aligned, opposed, straight, small, rounded."""
     rng = np.random.default_rng(7)
     for k in range(count):
         n, T = int(rng.integers(3, 12)), int(rng.integers(1, 4))
         x = np.sort(rng.uniform(-2.0, 3.0, n)) + 0.01 * np.arange(n)
-        kind = k % 4
+        kind = k % 7
+        lines = np.outer(x, rng.standard_normal(T)) + rng.standard_normal(T)
+        bowl = np.outer(x**2, np.ones(T))
         if kind == 0:
             Y = rng.standard_normal((n, T))
         elif kind == 1:
@@ -182,10 +186,19 @@ def data_sets(count):
             x, Y = np.arange(float(n)) / 4.0, rng.integers(-1, 3, (n, T)) / 2.0
         elif kind == 2:
             # every slope change along one line
-            Y = np.outer(rng.standard_normal(n), rng.standard_normal(T)) + np.outer(x, rng.standard_normal(T))
+            Y = np.outer(rng.standard_normal(n), rng.standard_normal(T)) + lines
+        elif kind == 3:
+            # convex in each task, turned a little from aligned
+            Y = bowl + 10.0 ** rng.uniform(-9, -3) * rng.standard_normal((n, T))
+        elif kind == 4:
+            # bends by rounding alone
+            Y = 10.0 ** rng.uniform(0, 6) * lines
+        elif kind == 5:
+            # one large bend, and small ones about the share that counts as none
+            Y = np.abs(lines - lines[n // 2]) + 10.0 ** rng.uniform(-12, -7) * bowl
         else:
-            # convex in each task, one turned a little from aligned
-            Y = np.outer(x**2, np.ones(T)) + 10.0 ** rng.uniform(-9, -3) * rng.standard_normal((n, T))
+            # so far from 0 that the rounding of the labels hides angles
+            x, Y = x[:4], bowl[:4] + 10.0 ** rng.uniform(8, 13) * rng.standard_normal(T)
         yield x, Y
 
 
@@ -193,31 +206,28 @@ def test_the_playground_is_the_same_mathematics(show):
     shown = show("interactive")
     verdicts = {True: 0, False: 0, None: 0}
     n_intervals = 0
-    for x, Y in data_sets(100):
-        for tol in (1e-5, 0.2):
-            found = uniqueness(x, Y, tol=tol)
-            told = shown.run(
-                "([x, Y, tol]) => { const f = knotworkPlayground.analyse(x, Y, tol); "
-                "return [f.unique, f.intervals]; }",
-                [x.tolist(), Y.tolist(), tol],
-            )
-            assert told[0] is found.unique
-            verdicts[found.unique] += 1
-            if found.unique is None:
-                continue
-            np.testing.assert_array_equal(np.reshape(told[1], (-1, 2)), found.intervals)
-            n_intervals += len(found.intervals)
-            assert found.solution_set is not None
-            at = np.sort(np.concatenate([np.linspace(x[0], x[-1], 97), x]))
-            shared = shown.run(
-                "([x, Y, tol, at]) => { const f = knotworkPlayground.analyse(x, Y, tol); return at.map(a => "
-                "Y[0].map((_, t) => knotworkPlayground.envelope(f, t, a))); }",
-                [x.tolist(), Y.tolist(), tol, at.tolist()],
-            )
-            lower, upper = found.solution_set.envelopes(at)
-            np.testing.assert_allclose(np.array(shared)[:, :, 0], lower, atol=1e-9)
-            np.testing.assert_allclose(np.array(shared)[:, :, 1], upper, atol=1e-9)
+    sets = [(x, Y, tol) for x, Y in data_sets(105) for tol in (1e-5, 0.2)]
+    at = [np.sort(np.concatenate([np.linspace(x[0], x[-1], 97), x])) for x, _, _ in sets]
+    told = shown.run(
+        "sets => sets.map(([x, Y, tol, at]) => { const f = knotworkPlayground.analyse(x, Y, tol); return ["
+        "f.unique, f.intervals, at.map(a => Y[0].map((_, t) => knotworkPlayground.envelope(f, t, a)))]; })",
+        [[x.tolist(), Y.tolist(), tol, a.tolist()] for (x, Y, tol), a in zip(sets, at, strict=True)],
+    )
+    for (x, Y, tol), places, (unique, intervals, between) in zip(sets, at, told, strict=True):
+        found = uniqueness(x, Y, tol=tol)
+        assert unique is found.unique
+        verdicts[unique] += 1
+        if unique is None:
+            continue
+        np.testing.assert_array_equal(np.reshape(intervals, (-1, 2)), found.intervals)
+        n_intervals += len(intervals)
+        assert found.solution_set is not None
+        lower, upper = found.solution_set.envelopes(places)
+        exact = {"rtol": 0.0, "atol": 1e-9 * max(1.0, float(np.abs(Y).max()))}
+        np.testing.assert_allclose(np.array(between)[:, :, 0], lower, **exact)
+        np.testing.assert_allclose(np.array(between)[:, :, 1], upper, **exact)
     assert min(verdicts[True], verdicts[False]) > 30
+    assert verdicts[None] >= 5
     assert n_intervals > 100
 
 

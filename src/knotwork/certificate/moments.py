@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..bins import Affine, Bins, Line, feature_factor
 from ..dual_norm.knots import Maximum, dual_point_of, keep_to_labels, maximise, row_norms, slope_changes
 from ..network import ReLUNetwork, safe_row_norms
+from ..penalty import Penalty
 from ..points import Points
 from ..problem import Problem
 from .record import Certificate, assemble
@@ -49,11 +50,32 @@ def _line(network: ReLUNetwork, bins: Bins) -> Line:
     return Line(network.predict(bins.x), slopes[np.searchsorted(location, bins.x, side="right")])
 
 
-def _certify_residual(
-    points: Points, bins: Bins, problem: Problem, network: ReLUNetwork, polish: bool
-) -> tuple[Certificate, Maximum]:
-    lam = problem.lam
+@dataclass(frozen=True, eq=False)
+class ResidualBound:
+    """What the dual point `scale` w (y - f - shift - hinges of jumps `correction` at the knots) proves.
+
+    floor : the gap that counts as none.
+    worst : the knot that responds most; None where none does.
+    peak : where the dual point, before it was scaled, is largest.
+    """
+
+    primal: float
+    gap: float
+    floor: float
+    worst: float | None
+    peak: Maximum
+    scale: float
+    shift: Affine
+    correction: Array
+
+
+def bound_residual(
+    bins: Bins, network: ReLUNetwork, lam: float, penalty: Penalty, polish: bool
+) -> ResidualBound:
+    """The gap of `network` at its own residual, from the moments of the data in `bins`, which are
+    refined about its knots; lam > 0. `polish` corrects the residual for rounding."""
     location, jump = network.knots
+    scatter = bins.points.scatter
     bins.refine_around(location)
     line = _line(network, bins)
     highest = float(np.abs(line.value).max())
@@ -62,9 +84,9 @@ def _certify_residual(
             f"network: predicts values up to {highest:.3g} at the data, which overflow when squared; "
             "rescale its output weights"
         )
-    norms, cost = safe_row_norms(jump), network.cost(problem.penalty)
+    norms, cost = safe_row_norms(jump), network.cost(penalty)
     labels, free_objective = _label_sums(bins)
-    primal = points.scatter + 0.5 * float(bins.residual_sums(line)[2].sum()) + lam * cost
+    primal = scatter + 0.5 * float(bins.residual_sums(line)[2].sum()) + lam * cost
     merged = lam * max(cost - float(norms.sum()), 0.0)
 
     def at(correction: Array) -> tuple[float, Array, Affine, float, Maximum]:
@@ -100,8 +122,18 @@ def _certify_residual(
         correction = correction + step
         gap, response, shift, scale, peak = trial
 
+    floor = _no_gap(labels, scatter + free_objective)
+    return ResidualBound(primal, gap, floor, _worst(bins, peak), peak, scale, shift, correction)
+
+
+def _certify_residual(
+    points: Points, bins: Bins, problem: Problem, network: ReLUNetwork, polish: bool
+) -> tuple[Certificate, Maximum]:
+    bound = bound_residual(bins, network, problem.lam, problem.penalty, polish)
+    scale, correction, location = bound.scale, bound.correction, network.knots.location
+
     def make_dual_point() -> Array:
-        residual = problem.Y - network.predict(problem.X) - shift.at(problem.X)
+        residual = problem.Y - network.predict(problem.X) - bound.shift.at(problem.X)
         if correction.any():
             ones = np.ones((len(location), 1))
             residual -= ReLUNetwork(ones, -location, correction).predict(problem.X)
@@ -110,11 +142,11 @@ def _certify_residual(
         # the spread of labels at equal inputs bends nothing, so it need not be scaled
         return alpha + (1.0 - scale) * points.spread_in_rows(problem)
 
-    if gap > _COARSE * primal:
+    if bound.gap > _COARSE * bound.primal:
         # far from the optimum the rounding of the primal is too large beside the dual
         return _certify_with(points, problem, network, make_dual_point())
-    floor = _no_gap(labels, points.scatter + free_objective)
-    return assemble(primal, primal - gap, gap, floor, _worst(bins, peak), make_dual_point), peak
+    primal, gap = bound.primal, bound.gap
+    return assemble(primal, primal - gap, gap, bound.floor, bound.worst, make_dual_point), bound.peak
 
 
 def _hinges(location: Array, jump: Array, bins: Bins) -> Line:

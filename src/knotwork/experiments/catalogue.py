@@ -11,11 +11,24 @@ from .experiment import Experiment
 
 # each has EXPERIMENTS
 _FILES = (
+    "one_input",
+    "one_input_lemma",
+    "one_input_starts",
+    "one_input_theorems",
+    "one_input_losses",
+    "one_input_slips",
     "two_squares",
     "teachers",
     "many_tasks",
     "kernel_view",
     "architectures",
+    "periodic",
+    "widths",
+    "regularisers",
+    "cost_chain",
+    "remark_3_3",
+    "infinite_width",
+    "contrast",
 )
 
 

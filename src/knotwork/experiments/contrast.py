@@ -155,14 +155,11 @@ def _judge_separate(records: Sequence[Record]) -> list[Claim]:
     return [
         Claim(
             "Gaussian processes with a fixed kernel, as the limits of wide networks with NNGP and NTK "
-            "kernels are, "
-            "learn of all tasks together what they learn of each alone",
+            "kernels are, learn of all tasks together what they learn of each alone",
             "B, sections 1 and 4",
-            f"{n_fixed} methods (kernels of depth 1 and 3, RBF, random features), {len(records)} data "
-            "sets, with and "
-            f"without gaps: joint and separate predictions differ by {fixed:.0e} at most, in standard "
-            "deviations of "
-            f"the labels",
+            f"{n_fixed} methods (kernels of depth 1 and 3, RBF, random features), {len(records)} data sets, "
+            f"with and without gaps: joint and separate predictions differ by {fixed:.0e} at most, in "
+            "standard deviations of the labels",
             Verdict.HOLDS if fixed <= _ROUNDING else Verdict.FAILS,
             {"largest": fixed},
         ),
@@ -170,19 +167,17 @@ def _judge_separate(records: Sequence[Record]) -> list[Claim]:
             "networks trained with weight decay, however wide, do not",
             "B, sections 1 and 4",
             f"certified optima over all widths, {n_trained} penalties, the same data: joint and separate "
-            "predictions "
-            f"differ by {least:.2g} to {most:.2g}; so do those of a Gaussian process told that its tasks are "
-            f"correlated (at least {correlated:.2g}, footnote 1)",
+            f"predictions differ by {least:.2g} to {most:.2g}; so do those of a Gaussian process told that "
+            f"its tasks are correlated (at least {correlated:.2g}, footnote 1)",
             Verdict.HOLDS if differ else Verdict.FAILS,
             {"least": least, "most": most, "correlated": correlated},
         ),
         Claim(
-            "the integral of |f''| is not the sum over tasks, as that of |f''|^2 is: kinks that tasks "
-            "share cost less",
+            "the integral of |f''| is not the sum over tasks, as that of |f''|^2 is: kinks that tasks share "
+            "cost less",
             "B, section 4",
-            f"the tasks of the joint optimum cost {sums.min():.2f} to {sums.max():.2f} times as much one "
-            "by one as "
-            f"together",
+            f"the tasks of the joint optimum cost {sums.min():.2f} to {sums.max():.2f} times as much one by "
+            "one as together",
             Verdict.HOLDS if float(sums.min()) > 1.0 + _DIFFER else Verdict.FAILS,
             {"least": float(sums.min()), "most": float(sums.max())},
         ),
@@ -222,11 +217,10 @@ def _judge_directions(records: Sequence[Record]) -> list[Claim]:
         Claim(
             "a task with few labels learns from the others where it is likely to bend",
             "B, section 4",
-            f"10 labels beside six tasks of 60, {len(same)} draws: mean squared error "
-            f"{means['shared']:.4f} beside "
-            f"tasks that bend where it does, {alone:.4f} alone (better in {np.mean(same > 0):.0%}, t = "
-            f"{t:.1f}), "
-            f"{means['private']:.4f} beside tasks that bend elsewhere (better in {np.mean(other > 0):.0%})",
+            f"10 labels beside six tasks of 60, {len(same)} draws: mean squared error {means['shared']:.4f} "
+            f"beside tasks that bend where it does, {alone:.4f} alone (better in {np.mean(same > 0):.0%}, t "
+            f"= {t:.1f}), {means['private']:.4f} beside tasks that bend elsewhere (better in "
+            f"{np.mean(other > 0):.0%})",
             Verdict.HOLDS if better else Verdict.FAILS,
             {"shared": float(means["shared"]), "alone": alone, "elsewhere": float(means["private"])},
         )
@@ -262,18 +256,14 @@ def _judge_footnote(records: Sequence[Record]) -> list[Claim]:
             "a Gaussian process shares between tasks only by a prior belief in the sign of their correlation",
             "B, footnote 1",
             f"4 labels beside three tasks of 20, correlated .95 with random signs, {len(alone)} draws: "
-            "median squared "
-            f"error {medians['told']:.3f} told the correlations, {medians['alone']:.3f} alone (B = I: the "
-            "same to "
-            f"{same:.0e}), {medians['told_wrong_sign']:.2f} told the wrong sign; but "
-            f"{medians['fitted']:.3f} where the "
-            f"marginal likelihood fits them, without a sign preferred (better than alone in "
-            f"{np.mean(fitted < alone):.0%})",
+            f"median squared error {medians['told']:.3f} told the correlations, {medians['alone']:.3f} "
+            f"alone (B = I: the same to {same:.0e}), {medians['told_wrong_sign']:.2f} told the wrong sign; "
+            f"but {medians['fitted']:.3f} where the marginal likelihood fits them, without a sign preferred "
+            f"(better than alone in {np.mean(fitted < alone):.0%})",
             Verdict.CORRECTED if signed and learns else Verdict.HOLDS if signed else Verdict.FAILS,
             medians | {"same": same},
-            "true of a kernel fixed before the labels are seen; correlations fitted to the labels help, "
-            "and then the "
-            "kernel of all outputs is learned",
+            "true of a kernel fixed before the labels are seen; correlations fitted to the labels help, and "
+            "then the kernel of all outputs is learned",
         )
     ]
 
@@ -285,16 +275,15 @@ EXPERIMENTS = (
         figures=(),
         shows="Wide networks trained with weight decay learn from other tasks; shallow Gaussian processes "
         "cannot.",
-        ours="One input, 60 inputs, 5 tasks that share 8 bends, noise .1, lam = noise variance = .05, "
-        "with all labels "
-        "and with 30 % missing; differences over 200 other inputs.",
+        ours="One input, 60 inputs, 5 tasks that share 8 bends, noise .1, lam = noise variance = .05, with "
+        "all labels and with 30 % missing; differences over 200 other inputs.",
         pieces=_separate_pieces,
         compute=_separate,
         judge=_judge_separate,
         effort=3.0,
     ),
     Experiment(
-        name="b-section-4-bends",
+        name="b-where-to-bend",
         title="Where others bend",
         figures=(),
         shows="A task prefers to change where the other tasks change.",

@@ -70,14 +70,11 @@ def chain_claim(records: Sequence[Record], of: str) -> Claim:
     said = f"; {heuristic} bounds are heuristic" if heuristic else ""
     return Claim(
         "half the squares of a stack's parameters are at least P of its function, and P at least what any "
-        "function "
-        "of the same outputs on the data costs",
+        "function of the same outputs on the data costs",
         "B, (6), (7)",
-        f"{len(chain)} {of}: raw >= balanced >= merged >= P >= data bound, the largest rise {worst:.0e} "
-        "of raw; "
-        f"medians 1, {share[0]:.2f}, {share[1]:.2f}, {share[2]:.2f}, {share[3]:.2f} (P is known for one "
-        "input: "
-        f"{int((~unknown).sum())} stacks){said}",
+        f"{len(chain)} {of}: raw >= balanced >= merged >= P >= data bound, the largest rise {worst:.0e} of "
+        f"raw; medians 1, {share[0]:.2f}, {share[1]:.2f}, {share[2]:.2f}, {share[3]:.2f} (P is known for "
+        f"one input: {int((~unknown).sum())} stacks){said}",
         Verdict.HOLDS if worst <= _ROUNDING else Verdict.FAILS,
         {"rise": worst, "balanced": share[0], "merged": share[1], "function": share[2], "bound": share[3]},
     )

@@ -109,7 +109,7 @@ class Result:
                     "where": claim.where,
                     "measured": claim.measured,
                     "verdict": claim.verdict.value,
-                    "values": dict(claim.values),
+                    "values": {name: float(value) for name, value in claim.values.items()},
                     "correction": claim.correction,
                 }
                 for claim in self.claims

@@ -89,12 +89,10 @@ def _judge_kernels(records: Sequence[Record]) -> list[Claim]:
     return [
         Claim(
             "networks of infinite width whose hidden layers are not learned have the arc-cosine kernels "
-            "NNGP and NTK, "
-            "whatever the labels are",
+            "NNGP and NTK, whatever the labels are",
             "B, section 1",
             f"{count} values of both kernels at depths 1 to 3 against {width:,} sampled neurons: within "
-            f"{off:.1f} "
-            f"standard errors, where the nearest wrong kernel is {wrong:.0f} away",
+            f"{off:.1f} standard errors, where the nearest wrong kernel is {wrong:.0f} away",
             Verdict.HOLDS if off <= _MOST_ERRORS < wrong else Verdict.FAILS,
             {"off": off, "wrong": wrong},
         )
@@ -131,14 +129,11 @@ def _judge_features(records: Sequence[Record]) -> list[Claim]:
     return [
         Claim(
             "with a random first layer and only the outputs trained, weight decay is ridge regression: "
-            "another "
-            "functional, with the square of the norm in place of the norm",
+            "another functional, with the square of the norm in place of the norm",
             "B, Remark 3.4",
             f"the fits go to the Gaussian process with the NNGP kernel like width^{slope:.2f}: root mean "
-            "square "
-            f"{distance[0]:.2g} off at {widths[0]:,.0f} neurons, {distance[-1]:.1g} at {widths[-1]:,.0f}; "
-            "the trained "
-            f"network of any width is {trained:.2g} off",
+            f"square {distance[0]:.2g} off at {widths[0]:,.0f} neurons, {distance[-1]:.1g} at "
+            f"{widths[-1]:,.0f}; the trained network of any width is {trained:.2g} off",
             Verdict.HOLDS if goes else Verdict.FAILS,
             {"slope": slope, "first": float(distance[0]), "last": float(distance[-1]), "trained": trained},
         )
@@ -215,33 +210,28 @@ def _judge_modes(records: Sequence[Record]) -> list[Claim]:
     said: dict[str, Any] = {"apart": min(apart), "growth": growth, "last": last, "gone": float(gone)}
     return [
         Claim(
-            "(4) is the maximum a posteriori of the parameters, lambda being the variance of the noise "
-            "over that of "
-            "the prior",
+            "(4) is the maximum a posteriori of the parameters, lambda being the variance of the noise over "
+            "that of the prior",
             "B, section 2.1",
-            f"log posterior + F / noise variance is the same number for {20 * len(records)} random "
-            "balanced networks, "
-            f"to {spread:.0e} of F / noise variance",
+            f"log posterior + F / noise variance is the same number for {20 * len(records)} random balanced "
+            f"networks, to {spread:.0e} of F / noise variance",
             Verdict.HOLDS if is_mode else Verdict.FAILS,
             {"spread": spread},
         ),
         Claim(
             "mode and limit of infinite width do not exchange: the mode of wide networks is not close to "
-            "the mode of "
-            "the Gaussian process they tend to",
+            "the mode of the Gaussian process they tend to",
             "B, section 2.1",
             f"the mode is {min(apart):.2f} to {max(apart):.2f} (root mean square, labels of size .7) from "
-            "the Gaussian "
-            f"process. But under its prior the variance of f grows like n^{growth:.2f}, and no process is "
-            "the limit; "
-            f"under the prior that has one (output weights of variance 2 / n) the mode has "
+            f"the Gaussian process. But under its prior the variance of f grows like n^{growth:.2f}, and no "
+            "process is the limit; under the prior that has one (output weights of variance 2 / n) the mode "
+            "has "
             + (f"no neurons from n = {gone:,} on" if gone else "neurons at every n tried")
             + f", {last:.2f} from the process",
             Verdict.CORRECTED if differ and two_priors else Verdict.HOLDS if differ else Verdict.FAILS,
             said,
             "the two are modes of different priors: (4) needs one that does not depend on the width, the "
-            "process one "
-            "that falls with it; in parameters the latter's mode tends to a constant",
+            "process one that falls with it; in parameters the latter's mode tends to a constant",
         ),
     ]
 
@@ -257,8 +247,7 @@ EXPERIMENTS = (
         figures=(),
         shows="Limits in the literature in which wide networks are Gaussian processes with a fixed kernel.",
         ours="Six points in the plane, variances .7 (input), .4 (bias), 1.5 (weight), .3 (output bias); "
-        "deeper kernels "
-        "are sampled layer by layer.",
+        "deeper kernels are sampled layer by layer.",
         pieces=_kernel_pieces,
         compute=_kernels,
         judge=_judge_kernels,

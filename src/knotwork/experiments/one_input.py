@@ -23,17 +23,17 @@ from .records import Record, Settings, network_arrays
 Array = NDArray[np.float64]
 Rule = Callable[[SolutionSet, Array, Array], ReLUNetwork]
 
-_GRID = 401
+_GRID, _FEW = 401, 8
 _CERTIFIED, _DIFFERENT, _EQUAL = 1e-9, 1e-3, 1e-9
-_MIXED = (0.1, 0.25, 0.5, 0.75, 0.9)
+MIXED = (0.1, 0.25, 0.5, 0.75, 0.9)
 _SHARES = (0.1, 0.25, 0.5)  # of the least spacing: how far inputs are perturbed
-_DRAWN = 5  # members in the picture
+DRAWN = 5  # members in the picture
 
 
 def _two_pieces(plan: Plan) -> list[Settings]:
     return [
-        {"part": "five points", "members": plan.draws(50, 8), "noise": 0.02},
-        {"part": "draws", "members": plan.draws(200, 20), "noise": 0.0},
+        {"part": "five points", "members": max(plan.draws(50, 8), DRAWN), "noise": 0.02},
+        {"part": "draws", "members": max(plan.draws(200, 20), _FEW), "noise": 0.0},
     ]
 
 
@@ -50,7 +50,7 @@ def _five_points(members: int, noise: float) -> Mapping[str, ArrayLike]:
     rules: list[Rule] = [_dots, _peaked, *(_sampled(seed) for seed in range(members))]
     networks = [rule(solutions, x, y) for rule in rules]
     pair = networks[1], networks[0]
-    mixed = [mixture(pair, (share, 1.0 - share)) for share in _MIXED]
+    mixed = [mixture(pair, (share, 1.0 - share)) for share in MIXED]
     proven = [certify(problem, one, dots.certificate.dual_point) for one in (*networks, *mixed)]
     margin = 0.15 * (x[-1] - x[0])
     grid = np.unique(np.concatenate([np.linspace(x[0] - margin, x[-1] + margin, _GRID), x]))
@@ -62,8 +62,6 @@ def _five_points(members: int, noise: float) -> Mapping[str, ArrayLike]:
         "x": x,
         "y": y,
         "grid": grid,
-        "values": values[:, : 2 + min(members, _DRAWN)],
-        "mixtures": values[:, 2 + members :],
         "lower": lower[:, 0],
         "upper": upper[:, 0],
         "cost": np.array([one.primal for one in proven]),
@@ -76,7 +74,12 @@ def _five_points(members: int, noise: float) -> Mapping[str, ArrayLike]:
         "beyond": _beyond(values[inside, : 2 + members], y),
         "noise": np.array([_noise_gain(rule, x, y, noise) for rule in rules]),
     }
-    return found | network_arrays("dots", networks[0]) | network_arrays("peaked", networks[1])
+    drawn = {"dots": networks[0], "peaked": networks[1]}
+    drawn |= {f"member{k}": one for k, one in enumerate(networks[2 : 2 + DRAWN])}
+    drawn |= {f"mixture{k}": one for k, one in enumerate(mixed)}
+    for name, network in drawn.items():
+        found |= network_arrays(name, network)
+    return found
 
 
 def _random_draws(members: int) -> Mapping[str, ArrayLike]:
@@ -166,9 +169,9 @@ def _judge_two(records: Sequence[Record]) -> list[Claim]:
         Claim(
             "all convex combinations of the two are solutions, too",
             "A, Figure 1",
-            f"{len(_MIXED)} of them: relative gaps at most {mixed:.1g}",
+            f"{len(MIXED)} of them: relative gaps at most {mixed:.1g}",
             Verdict.HOLDS if exact and mixed <= _CERTIFIED else Verdict.FAILS,
-            {"gap": float(mixed), "combinations": len(_MIXED)},
+            {"gap": float(mixed), "combinations": len(MIXED)},
         ),
         Claim(
             "one task can have infinitely many solutions",

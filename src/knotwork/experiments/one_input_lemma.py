@@ -21,11 +21,11 @@ Array = NDArray[np.float64]
 _ROUNDING, _VISIBLE = 1e-12, 1e-3
 _KINDS = ("free", "aligned", "aligned, too far", "straight on one side")
 _DATA = np.array([-1.0, 0.0, 1.0, 2.0])
-_MISSED = 1e-9
+_MISSED, _FEW = 1e-9, 8
 
 
 def _lemma_pieces(plan: Plan) -> list[Settings]:
-    return [{"draws": plan.draws(1000, 60), "seed": 0}]
+    return [{"draws": max(plan.draws(1000, 60), _FEW), "seed": 0}]
 
 
 def _lemma(draws: int, seed: int) -> Mapping[str, ArrayLike]:
@@ -154,7 +154,7 @@ def _judge_lemma(records: Sequence[Record]) -> list[Claim]:
 
 
 def _edge_pieces(plan: Plan) -> list[Settings]:
-    return [{"draws": plan.draws(1000, 60), "rows": 5, "seed": 0}]
+    return [{"draws": max(plan.draws(1000, 60), _FEW), "rows": 5, "seed": 0}]
 
 
 def _edge(draws: int, rows: int, seed: int) -> Mapping[str, ArrayLike]:

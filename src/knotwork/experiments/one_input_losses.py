@@ -18,14 +18,14 @@ from .records import Record, Settings
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 1e-9
+_ROUNDING, _FEW = 1e-9, 30
 _LAM, _SAME_WAY = 0.05, 1e-7
 _LOSSES = ("squared", "huber", "quantile", "logistic", "poisson")
 _SLOW = "quantile"
 
 
 def _corollary_pieces(plan: Plan) -> list[Settings]:
-    return [{"draws": plan.draws(500, 30), "seed": 0}]
+    return [{"draws": max(plan.draws(500, 30), _FEW), "seed": 0}]
 
 
 def _corollary(draws: int, seed: int) -> Mapping[str, ArrayLike]:
@@ -85,7 +85,9 @@ def _judge_corollary(records: Sequence[Record]) -> list[Claim]:
 
 
 def _remark_pieces(plan: Plan) -> list[Settings]:
-    return [{"loss": loss, "draws": plan.draws(20, 4) // (2 if loss == _SLOW else 1)} for loss in _LOSSES]
+    return [
+        {"loss": loss, "draws": max(plan.draws(20, 4), 4) // (2 if loss == _SLOW else 1)} for loss in _LOSSES
+    ]
 
 
 def _remark(loss: str, draws: int) -> Mapping[str, ArrayLike]:

@@ -18,13 +18,13 @@ from .records import Record, Settings
 
 Array = NDArray[np.float64]
 
-_ROUNDING, _VISIBLE = 1e-9, 1e-3
+_ROUNDING, _VISIBLE, _FEW = 1e-9, 1e-3, 20
 _FAR = 10.0 ** np.arange(0, 9, 2)
 _GRID = np.linspace(-2.0, 2.0, 81)
 
 
 def _pieces(plan: Plan) -> list[Settings]:
-    return [{"draws": plan.draws(200, 20), "seed": 0}]
+    return [{"draws": max(plan.draws(200, 20), _FEW), "seed": 0}]
 
 
 def _compute(draws: int, seed: int) -> Mapping[str, ArrayLike]:

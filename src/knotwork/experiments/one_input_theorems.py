@@ -19,14 +19,14 @@ Measured = dict[str, NDArray[Any]]
 
 _OPEN, _ROUNDING = 1e-5, 1e-9
 _SLACK = 1e-9
-_POINTS = 4
+_POINTS, _FEW = 4, 6
 
 
 def _theorem_pieces(plan: Plan) -> list[Settings]:
-    n = plan.draws(60, 6)
+    n = max(plan.draws(60, 6), _FEW)
     return [
         *({"part": "one task", "seeds": [first, min(first + 20, n)]} for first in range(0, n, 20)),
-        {"part": "several tasks", "seeds": [0, plan.draws(200, 12)]},
+        {"part": "several tasks", "seeds": [0, max(plan.draws(200, 12), 2 * _FEW)]},
         {"part": "turned", "seeds": [0, 1]},
     ]
 

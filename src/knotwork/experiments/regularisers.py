@@ -97,15 +97,13 @@ def _judge_factor(records: Sequence[Record]) -> list[Claim]:
     literal = abs(low - 1.0) <= _EXACT and abs(high - 1.0) <= _EXACT and printed <= _CLOSE
     return [
         Claim(
-            "weight decay on all parameters is the integral of |phi''| / g plus |c|^2, and |A|_F^2 or "
-            "|A|_* where "
-            "there is a linear part",
+            "weight decay on all parameters is the integral of |phi''| / g plus |c|^2, and |A|_F^2 or |A|_* "
+            "where there is a linear part",
             "B, (7), (11), (12)",
             f"the squares of balanced neurons are {low:.6f} to {high:.6f} times the integral "
-            f"({one['ratio'].size} "
-            f"random networks), those of linear neurons {linear:.6f} times |A|_*; for x = 0, y = 3, lam = "
-            ".1 the "
-            f"certified optimum has c = {c:.4f} and not 1/2, where (4) is {excess:.3g} above its minimum",
+            f"({one['ratio'].size} random networks), those of linear neurons {linear:.6f} times |A|_*; for "
+            f"x = 0, y = 3, lam = .1 the certified optimum has c = {c:.4f} and not 1/2, where (4) is "
+            f"{excess:.3g} above its minimum",
             Verdict.CORRECTED if shown else Verdict.HOLDS if literal else Verdict.FAILS,
             {
                 "factor": low,
@@ -113,11 +111,10 @@ def _judge_factor(records: Sequence[Record]) -> list[Claim]:
                 "c": c,
                 "excess": excess,
                 "off": right,
-                "off_as_printed": printed,
+                "printed": printed,
             },
             "twice the integral, and 2|A|_* in (12), beside |c|^2 and |A|_F^2; in (9), without them, the "
-            "factor "
-            "only rescales lambda",
+            "factor only rescales lambda",
         )
     ]
 
@@ -156,9 +153,8 @@ def _judge_bias(records: Sequence[Record]) -> list[Claim]:
             "with many neurons the last layer's bias does not change the learned function",
             "B, footnote 4",
             f"x = 0, y = .05, lam = .1: f = {f:.4f} with c; without it f = 0, for no unit neuron responds "
-            "more than "
-            f"{response:.2f} to the label. Where biases cost nothing, (9), a neuron far away makes the same "
-            f"constant for {far:.0e}, and the footnote is right",
+            f"more than {response:.2f} to the label. Where biases cost nothing, (9), a neuron far away "
+            f"makes the same constant for {far:.0e}, and the footnote is right",
             Verdict.CORRECTED if matters and far <= _CLOSE else Verdict.FAILS if matters else Verdict.HOLDS,
             {"with_c": f, "response": response, "far": far},
             "under (4), where c is decayed, it matters; it does not under (9)",
@@ -216,22 +212,18 @@ def _judge_infimum(records: Sequence[Record]) -> list[Claim]:
             "P_j is a minimum over the functions phi",
             "B, (7)",
             f"h = 3 is had exactly by kinks at -R and R, for {pairs[0]:.4f} at R = 1 falling to "
-            f"{pairs[-1]:.8f} at "
-            f"R = {one['reach'][-1]:.0e} (c = 2): every R costs more than a larger one",
+            f"{pairs[-1]:.8f} at R = {one['reach'][-1]:.0e} (c = 2): every R costs more than a larger one",
             Verdict.CORRECTED if falling else Verdict.HOLDS,
             {"first": float(pairs[0]), "last": float(pairs[-1])},
-            "an infimum; over unit neurons (w, b) on the sphere, poles included, it is attained: "
-            "constants are "
-            "the neurons (0, 1)",
+            "an infimum; over unit neurons (w, b) on the sphere, poles included, it is attained: constants "
+            "are the neurons (0, 1)",
         ),
         Claim(
             "P_j is continued to functions with kinks by what is near in W^{1,1}",
             "B, footnote 10",
-            f"h = 3 costs {least:.4f} (proven: at least {one.number('bound'):.4f}) by a neuron (0, 1); "
-            "one kink at -R "
-            f"costs the same and is {near[-1]:.0e} off on [-1, 1] at R = {one['reach'][-1]:.0e}, but "
-            "never nearer "
-            f"than {far_off:.2g} on R, and what is near on all of R costs {pairs[-1]:.4f}",
+            f"h = 3 costs {least:.4f} (proven: at least {one.number('bound'):.4f}) by a neuron (0, 1); one "
+            f"kink at -R costs the same and is {near[-1]:.0e} off on [-1, 1] at R = {one['reach'][-1]:.0e}, "
+            f"but never nearer than {far_off:.2g} on R, and what is near on all of R costs {pairs[-1]:.4f}",
             Verdict.CORRECTED if below and approached and far_off > 1.0 else Verdict.HOLDS,
             {"least": least, "pairs": float(pairs[-1]), "near": float(near[-1]), "far": far_off},
             "near in W^{1,1} on every bounded set: else P(h) is above what a network of the same function "
@@ -310,12 +302,11 @@ def _judge_ten(records: Sequence[Record]) -> list[Claim]:
     is_max = abs(crossed - 1.0) <= _EXACT
     return [
         Claim(
-            "one output, biases free: P is the larger of the integral of |f''| and |f'(-inf) + f'(+inf)|, as "
-            "Savarese et al. have it for one input",
+            "one output, biases free: P is the larger of the integral of |f''| and |f'(-inf) + f'(+inf)|, "
+            "as Savarese et al. have it for one input",
             "B, (10), Remark 3.3",
             f"{len(one['one_output'])} random functions: a network of the same function costs that, and "
-            "none less, to "
-            f"{off:.0e}; (9) in B's scaling is twice that, which rescales lambda",
+            f"none less, to {off:.0e}; (9) in B's scaling is twice that, which rescales lambda",
             Verdict.HOLDS if off <= _EXACT else Verdict.FAILS,
             {"off": off},
         ),
@@ -328,8 +319,8 @@ def _judge_ten(records: Sequence[Record]) -> list[Claim]:
             Verdict.HOLDS if is_max else Verdict.CORRECTED if is_mended else Verdict.FAILS,
             {"crossed": crossed, "mended": mended, "inside": equal, "outside": more},
             "half the least integral of |dw + dz| + |dw - dz| over z of integral f'(-inf) + f'(+inf), w = "
-            "f''; it is "
-            "the integral of |f''| where that sum is the integral of t dw, |t| <= 1, and there only",
+            "f''; it is the integral of |f''| where that sum is the integral of t dw, |t| <= 1, and there "
+            "only",
         ),
     ]
 

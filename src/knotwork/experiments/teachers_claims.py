@@ -52,20 +52,20 @@ def _readings(records: Sequence[Record]) -> list[str]:
 
 
 def _few_alone(records: Sequence[Record]) -> Claim:
-    runs = of_part(records, "single", "all")
+    runs = of_part(records, "single")
     neurons = {
-        reading: float(np.mean(by_task(of_part(records, "single", reading), "neurons")))
-        for reading in _readings(records)
+        reading: float(by_task(runs, name).mean())
+        for reading, name in (("all", "neurons"), ("(3)", "(3).neurons"))
     }
     trained = by_task(runs, "trained.active").mean(axis=0)
-    gap = max(float(one["gap"].max()) for one in runs)
+    gaps = [max(float(one[name].max()) for one in runs) for name in ("gap", "(3).gap")]
     said = " and ".join(f"{value:.1f} in reading {reading}" for reading, value in neurons.items())
     return Claim(
         "the students of one task have five active neurons on average",
         "A, B.2 and Figure 10",
-        f"certified optima of {len(by_task(runs, 'neurons'))} tasks have {said} (gaps at most {gap:.0e}, "
-        f"{_rigour(runs)}); trained ones {trained[0]:.1f}, {trained[1]:.1f} and {trained[2]:.1f}, counting "
-        "neurons above 1e-2, 1e-3 and 1e-4 of the costliest",
+        f"certified optima of {len(by_task(runs, 'neurons'))} tasks have {said} (gaps at most {gaps[0]:.0e} "
+        f"and {gaps[1]:.0e}, {_rigour(runs)}); trained ones {trained[0]:.1f}, {trained[1]:.1f} and "
+        f"{trained[2]:.1f}, counting neurons above 1e-2, 1e-3 and 1e-4 of the costliest",
         Verdict.HOLDS if all(2.5 <= value <= 7.5 for value in neurons.values()) else Verdict.FAILS,
         {f"certified {reading}": value for reading, value in neurons.items()} | {"trained": trained[1]},
     )
@@ -77,7 +77,7 @@ def _many_together(records: Sequence[Record]) -> Claim:
     trained = np.mean([one["active"] for one in of_part(records, "trained", "all")], axis=0)
     said = " and ".join(f"{value:.0f} in reading {reading}" for reading, value in neurons.items())
     gap, enough = max(one.number("gap") for one in runs), runs[0].number("enough")
-    near = [value for value in (*neurons.values(), *trained) if 100 <= value <= 225]
+    near = [value for value in (*neurons.values(), *trained) if 75 <= value <= 300]
     return Claim(
         "roughly 150 neurons of the student of all tasks are active",
         "A, B.2 and Figure 8",
@@ -92,7 +92,6 @@ def _many_together(records: Sequence[Record]) -> Claim:
 def _all_or_none(records: Sequence[Record]) -> Claim:
     certified, trained = of_part(records, "multi"), of_part(records, "trained", "all")
     n_tasks = certified[0]["pattern"].shape[1]
-    # of a neuron and a task at random: does it contribute, though not in all tasks' favour alone
     share, least = [], []
     for runs in (certified, trained):
         users = np.concatenate([one["users"] for one in runs])
@@ -115,14 +114,15 @@ def _ratios(error: Array, size: Array) -> Array:
 
 
 def _recovered(records: Sequence[Record]) -> Claim:
-    runs = of_part(records, "single", "all")
+    runs = of_part(records, "single")
     cost = by_task(runs, "least_cost")
     cheaper = cost < 1.0 - _SAME_COST
     certified = _ratios(by_task(runs, "error", 1), by_task(runs, "size", 1))
     trained = _ratios(by_task(runs, "trained.error", 1), by_task(runs, "trained.size", 1))
     bends = by_task(runs, "bends", 1)
     near, count = float(np.mean(certified <= _NEAR)), len(cost)
-    verdict = Verdict.FAILS if near < 0.5 else Verdict.HOLDS if near == 1.0 else Verdict.CORRECTED
+    all_of_them = near == 1.0 and not cheaper.any()
+    verdict = Verdict.FAILS if near < 0.5 else Verdict.HOLDS if all_of_them else Verdict.CORRECTED
     return Claim(
         "the students of one task recover their teacher, a single ReLU, along every line",
         "A, B.2 and Figure 10",
@@ -138,7 +138,7 @@ def _recovered(records: Sequence[Record]) -> Claim:
 
 
 def _not_recovered(records: Sequence[Record]) -> Claim:
-    together, alone = of_part(records, "multi", "all")[0], of_part(records, "single", "all")
+    together, alone = of_part(records, "multi", "all")[0], of_part(records, "single")
     certified = together["error"] / np.sqrt(np.mean(together["size"] ** 2, axis=0))
     one = by_task(alone, "error", 1) / np.sqrt(np.mean(by_task(alone, "size", 1) ** 2, axis=0))
     tasks = np.sort(np.concatenate([record["tasks"] for record in alone]))
@@ -181,12 +181,12 @@ def _global(records: Sequence[Record]) -> Claim:
         best = of_part(records, "multi", reading)[0].number("objective")
         runs = of_part(records, "trained", reading)
         excess[reading] = max(one.number("objective") for one in runs) / best - 1.0
-    runs = of_part(records, "single", "all")
+    runs = of_part(records, "single")
     alone = by_task(runs, "trained.objective") / by_task(runs, "objective") - 1.0
     steps = of_part(records, "trained", "all")[0].settings["steps"]
     said = " and ".join(f"{value:.1e} in reading {reading}" for reading, value in excess.items())
     near = [value <= 1e-2 for value in (*excess.values(), float(np.median(alone)))]
-    verdict = Verdict.HOLDS if all(near) else Verdict.CORRECTED if any(near) else Verdict.FAILS
+    verdict = Verdict.HOLDS if all(near) else Verdict.CORRECTED if any(near) else Verdict.OPEN
     return Claim(
         "gradient-based training comes to the global optimum in these experiments",
         "A, section 5, of B.2",

@@ -12,6 +12,12 @@ from ..experiments.experiment import Result
 
 # experiment: (file, function); the function takes a Result
 _DRAWN_BY = {
+    "a-figure-1": ("paper_one_input", "draw_two_solutions"),
+    "a-figure-2": ("paper_one_input", "draw_connect_the_dots"),
+    "a-figure-3": ("paper_one_input", "draw_lemma"),
+    "a-figure-6": ("paper_one_input", "draw_edge"),
+    "a-figure-4": ("paper_starts", "draw_starts"),
+    "a-theorem-3-1": ("paper_one_input", "draw_uniqueness"),
     "a-figure-5": ("paper_squares", "draw_figure_5"),
     "a-figure-7": ("paper_squares", "draw_figure_7"),
     "a-figures-8-10": ("paper_teachers", "draw_teachers"),
@@ -20,6 +26,17 @@ _DRAWN_BY = {
     "a-learned-kernel": ("paper_many_tasks", "draw_limit"),
     "a-width": ("paper_many_tasks", "draw_width"),
     "b-figures-1-6": ("paper_architectures", "draw_architectures"),
+    "b-figures-7-8": ("paper_periodic", "draw_periodic"),
+    "b-theorem-3-1": ("paper_contrast", "draw_widths"),
+    "b-equation-8": ("paper_contrast", "draw_approach"),
+    "b-equation-7": ("paper_contrast", "draw_factor"),
+    "b-equation-10": ("paper_contrast", "draw_ten"),
+    "b-p-chain": ("paper_contrast", "draw_chain"),
+    "b-remark-3-3": ("paper_contrast", "draw_small"),
+    "b-section-1-scalings": ("paper_contrast", "draw_scalings"),
+    "b-section-2-1": ("paper_contrast", "draw_modes"),
+    "b-section-4": ("paper_contrast", "draw_separate"),
+    "b-footnote-1": ("paper_contrast", "draw_footnote"),
 }
 
 

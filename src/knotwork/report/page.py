@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from html import escape
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from .._files import replacing
@@ -89,14 +90,15 @@ def table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption
 
 def picture(figure: Figure, *, alt: str, caption: object = "", anchor: str = "") -> Html:
     """A figure, drawn into the page; `alt` says what is to be seen to who cannot see it."""
-    buffer = io.BytesIO()
+    written = io.StringIO()
     # the salt and no date: the same figure is the same text
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "knotwork"}):
         # a name in a script that the font lacks shows as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        # savefig draws twice
+        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None})
     said = f"<figcaption>{text_of(caption)}</figcaption>" if caption else ""
-    source = escape(data_address(smaller(buffer.getvalue().decode("utf-8"))), quote=False)
+    source = escape(data_address(smaller(written.getvalue())), quote=False)
     image = f'<div class="wide"><img alt="{escape(one_line(alt))}" src="{source}"></div>'
     return Html(f"<figure{_id(anchor)}>{image}{said}</figure>")
 

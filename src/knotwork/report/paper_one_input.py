@@ -12,11 +12,12 @@ from ..experiments.experiment import Result
 from ..experiments.records import Record
 from ..network import ReLUNetwork
 from .drawing import Drawing
-from .pictures import _DATA, _FIT, _KNOT, _MIN, _OTHER, _TEXT, _frame, _legend, _panels, _title
+from .pictures import _DATA, _FIT, _KNOT, _MIN, _OTHER, _TEXT, _draw_member, _frame, _legend, _panels, _title
 
 Array = NDArray[np.float64]
 
 _DOTS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 0}
+_MOST = 150
 _FEWEST, _CONNECT = "fewest knots", "connect the dots"
 
 
@@ -29,17 +30,21 @@ def draw_two_solutions(result: Result) -> list[Drawing]:
     ):
         _draw_set(panel, five)
         network = five.network(name)
-        panel.plot(five["grid"], network.predict(five["grid"])[:, 0], color=_FIT, lw=1.6, label="solution")
+        _draw_member(panel, network, 0, five["grid"][[0, -1]], color=_FIT, lw=1.6, label="solution")
         _draw_knots(panel, network)
         _draw_labels(panel, five["x"], five["y"])
         _title(panel, f"{title}, relative gap {five['gap'][0 if name == 'dots' else 1]:.1g}")
     panel = panels[2]
     _draw_set(panel, five)
-    for k, values in enumerate(five["values"][:, 2:].T):
-        panel.plot(five["grid"], values, color=_MIN, lw=0.8, label="drawn at random" if k == 0 else None)
-    for k, values in enumerate(five["mixtures"].T):
-        label = "convex combinations" if k == 0 else None
-        panel.plot(five["grid"], values, color=_KNOT, lw=0.8, ls=(0, (4, 2)), label=label)
+    ends = five["grid"][[0, -1]]
+    for kind, colour, dash, label in (
+        ("member", _MIN, "-", "drawn at random"),
+        ("mixture", _KNOT, (0, (4, 2)), "convex combinations"),
+    ):
+        names = sorted(name for name in five.arrays if name.startswith(kind) and name.endswith(".W"))
+        for k, name in enumerate(names):
+            style: dict[str, Any] = {"color": colour, "lw": 0.8, "ls": dash, "label": None if k else label}
+            _draw_member(panel, five.network(name.removesuffix(".W")), 0, ends, **style)
     _draw_labels(panel, five["x"], five["y"])
     _title(panel, f"others, relative gaps up to {five['gap'][2:].max():.1g}")
     for panel in panels[:3]:
@@ -67,7 +72,9 @@ def draw_two_solutions(result: Result) -> list[Drawing]:
 
 def _draw_set(panel: Axes, five: Record) -> None:
     style: dict[str, Any] = {"color": _OTHER, "alpha": 0.35, "lw": 0}
-    panel.fill_between(five["grid"], five["lower"], five["upper"], label="all solutions", **style)
+    panel.fill_between(
+        five["grid"][::2], five["lower"][::2], five["upper"][::2], label="all solutions", **style
+    )
 
 
 def _draw_knots(panel: Axes, network: ReLUNetwork) -> None:
@@ -137,17 +144,18 @@ def draw_lemma(result: Result) -> list[Drawing]:
     figure, (letters, draws, mended) = _panels(None, 3, (9.8, 3.7), 3)
     _draw_letters(letters, one)
     drop = (one["before"] - one["after"]) / one["before"]
-    marks = (("any slopes", _FIT), ("aligned", _KNOT), ("aligned, delta too large", _MIN))
-    for kind, (name, colour) in enumerate(marks):
-        here = np.flatnonzero(one["kind"] == kind)[:300]
+    marks = (("any slopes", _FIT, 2.6), ("aligned", _KNOT, 5.0), ("aligned, δ too large", _MIN, 2.6))
+    for kind, (name, colour, size) in enumerate(marks):
+        here = np.flatnonzero(one["kind"] == kind)[:_MOST]
         angle = np.degrees(one["angle"][here])
-        draws.plot(angle, drop[here], color=colour, ms=2.6, alpha=0.7, label=name, **_DOTS)
+        draws.plot(angle, drop[here], color=colour, ms=size, alpha=0.7, label=name, **_DOTS)
     draws.set_xlim(-8, 188)
     draws.set_xticks([0, 45, 90, 135, 180])
-    draws.set_ylim(-0.04, 1.04)
+    draws.set_ylim(-0.04, 1.42)
+    draws.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
     draws.set_xlabel("angle between b - a and c - b [degrees]")
     draws.set_ylabel("share of R that the straight line saves")
-    draws.legend(frameon=False, fontsize=8.5, labelcolor=_TEXT, loc="center right")
+    draws.legend(frameon=False, fontsize=8.5, labelcolor=_TEXT, loc="upper right")
     _title(draws, "random draws, 1 to 4 outputs")
     x = one["example x"]
     grid = np.linspace(x[0], x[-1], 121)
@@ -227,12 +235,13 @@ def draw_edge(result: Result) -> list[Drawing]:
         said = "g, a knot in (x₁, x₂)" if name == "g" else "connect the dots"
         _title(panel, f"{said}: R = {cost:.3g}")
     ratio = one["excess"] / one["size"]
-    costs.hist(np.minimum(ratio, 6.0), bins=48, range=(0.0, 6.0), color=_FIT)
+    costs.hist(np.minimum(ratio, 6.0), bins=40, range=(1.0 - 1e-6, 6.0), color=_FIT)
+    costs.set_xlim(0.0, 6.1)
     costs.axvline(1.0, color=_KNOT, lw=1.2, ls=(0, (3, 2)), label="|δ|")
-    costs.set_xlabel("what the knot costs more, over |δ| (6: or more)")
+    costs.set_xlabel("extra cost / |δ| (last bar: ≥ 6)")
     costs.set_ylabel("random draws")
     costs.legend(frameon=False, fontsize=9, labelcolor=_TEXT)
-    _title(costs, f"least {ratio.min():.3g}")
+    _title(costs, f"random draws: at least {ratio.min():.3g} |δ| more")
     for panel in (with_knot, without, costs):
         _frame(panel)
     caption = (

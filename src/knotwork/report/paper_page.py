@@ -70,6 +70,7 @@ def paper_page(results: Sequence[Result], *, command: str, interactive: bool = F
         *([_errata(wrong)] if wrong else []),
         *([playground()] if interactive else []),
         *(_experiment(part, own) for part, own in zip(parts, turned, strict=True)),
+        Html(f'<p class="back">{link("contents", "↑ Contents")}</p>'),
         style=(Path(__file__).parent / "paper.css").read_text(encoding="utf-8"),
         sidebar=_sidebar(parts, claims, bool(wrong), interactive),
         scripts=scripts,
@@ -216,7 +217,7 @@ def _sidebar(parts: Sequence[_Part], claims: Sequence[Placed], wrong: bool, inte
         if own:
             lists.append(Html(f"<h2>{f'Paper {paper}' if paper else 'More'}</h2>{items(own)}"))
     inside = "\n".join(lists)
-    return Html(f"<details><summary>Contents</summary><div>{inside}</div></details>")
+    return Html(f'<details id="contents"><summary>Contents</summary><div>{inside}</div></details>')
 
 
 def _entry(part: _Part) -> Html:

@@ -40,7 +40,7 @@ const knotworkPlayground = (() => {
     }
     const bent = change.flatMap((_, i) => (size[i] > 0 ? [i] : []));
     const knots = bent.map((i) => ({ place: x[i + 1], jump: change[i], mass: size[i], at: i + 1 }));
-    const flat = knots.slice(1).map((knot, k) => knot.at === knots[k].at + 1 && aligned[knots[k].at - 1]);
+    const flat = knots.slice(1).map((_, k) => aligned[knots[k].at - 1]);
     const intervals = flat.flatMap((free, k) => (free ? [[knots[k].place, knots[k + 1].place]] : []));
     const ends = [0, ...knots.map((knot) => knot.at), n - 1];
     const nodes = ends.map((i) => ({ x: x[i], y: Y[i] }));

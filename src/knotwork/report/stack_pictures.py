@@ -110,7 +110,8 @@ def draw_stacks(
     """What each stack learned, the representation H, and each task: B's Figs. 7 and 8.
 
     A stack of one input has a panel: its outputs, the jumps |v_k| w_k of its slope as stems at the knots
-    xi_k inside, and these smoothed by a Gaussian kernel, a density of the second derivative. The hull of
+    xi_k inside, these smoothed by a Gaussian kernel, a density of the second derivative, and the output
+    weights of balanced neurons as diamonds (v_k is an input and w_k an output weight, as in B). The hull of
     the data is shaded; beyond it nothing holds the network to them, and what leaves the panel is cut off.
 
     Parameters
@@ -153,31 +154,53 @@ def draw_stacks(
     inside = network.inputs(x[:, None])
     for j in drawn:
         low, high = float(inside[j].min()), float(inside[j].max())
-        _draw_stack(next(spare), network.stacks[j], j + 1, low, high, bandwidth)
+        draw_one_stack(next(spare), network.stacks[j], j + 1, low, high, bandwidth)
     if deep:
-        _draw_representation(next(spare), network, grid, hull, period)
+        draw_representation(next(spare), network, grid, hull, period)
     f = network.predict(grid[:, None])
     true = None if truth is None else truth(grid[:, None])
     for t in tasks:
-        panel, seen = next(spare), ~np.isnan(labels[:, t])
-        panel.axvspan(*hull, color=_DATA, alpha=0.12, lw=0)
-        if true is not None:
-            panel.plot(grid, true[:, t], color=_MIN, lw=1.0, ls=(0, (4, 2)), label="truth")
-        panel.plot(grid, f[:, t], color=_FIT, lw=1.3, label="fit")
-        panel.plot(x[seen], labels[seen, t], "o", ms=3.5, mew=0, color=_TEXT, label="data")
-        within = (grid >= hull[0]) & (grid <= hull[1])
-        _frame_heights(panel, np.concatenate([f[within, t], labels[seen, t]]))
+        panel = next(spare)
+        draw_task(panel, grid, f[:, t], x, labels[:, t], None if true is None else true[:, t])
         _title(panel, one_line(names[t], 36))
-        panel.set_xlabel("x")
-        _frame(panel)
-    handles, told = panels[-1].get_legend_handles_labels()
-    style: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": _TEXT}
-    figure.legend(handles, told, loc="outside lower left", ncols=3, title="tasks; hull shaded", **style)
+    name_marks(figure, panels[-1])
     return figure
 
 
-def _draw_stack(panel: Axes, stack: ReLUNetwork, number: int, low: float, high: float, share: float) -> None:
-    """The outputs on the left scale, jumps and their smoothed density on the right one."""
+def draw_task(panel: Axes, grid: Array, f: Array, x: Array, y: Array, truth: Array | None = None) -> None:
+    """Data, fit and truth of one task; the hull of x shaded, and the heights those inside it.
+
+    Parameters
+    ----------
+    grid, f, truth : (n,) inputs and what is drawn there.
+    x, y : (N,) data, NaN where missing.
+    """
+    hull, seen = (float(x.min()), float(x.max())), ~np.isnan(y)
+    panel.axvspan(*hull, color=_DATA, alpha=0.12, lw=0)
+    if truth is not None:
+        panel.plot(grid, truth, color=_MIN, lw=1.0, ls=(0, (4, 2)), label="truth")
+    panel.plot(grid, f, color=_FIT, lw=1.3, label="fit")
+    panel.plot(x[seen], y[seen], "o", ms=3.5, mew=0, color=_TEXT, label="data")
+    within = (grid >= hull[0]) & (grid <= hull[1])
+    _frame_heights(panel, np.concatenate([f[within], y[seen]]))
+    panel.set_xlabel("x")
+    _frame(panel)
+
+
+def name_marks(figure: Figure, panel: Axes) -> None:
+    """The legend of tasks, from one of their panels."""
+    handles, told = panel.get_legend_handles_labels()
+    style: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": _TEXT}
+    figure.legend(handles, told, loc="outside lower left", ncols=3, title="tasks; hull shaded", **style)
+
+
+def draw_one_stack(
+    panel: Axes, stack: ReLUNetwork, number: int, low: float, high: float, share: float
+) -> None:
+    """The outputs on the left scale; on the right one jumps, their density, balanced output weights.
+
+    A neuron is balanced where |v| = |(w, b)|: the root of its jump times sqrt(1 + xi^2).
+    """
     pad = 0.05 * (high - low) or 1.0
     grid = np.linspace(low - pad, high + pad, _GRID)
     outputs = stack.predict(grid[:, None])
@@ -193,11 +216,13 @@ def _draw_stack(panel: Axes, stack: ReLUNetwork, number: int, low: float, high: 
     if np.any(near):
         right.vlines(location[near], 0.0, size[near], color=_KNOT, lw=0.9, alpha=0.8)
         right.plot(location[near], size[near], "o", ms=3.5, mew=0, color=_KNOT)
-    reach = 1.1 * float(np.abs(size[near]).max(initial=0.0)) or 1.0
+    weights = np.sqrt(np.abs(size[near]) * np.sqrt(1.0 + location[near] ** 2)) * np.sign(size[near])
+    reach = 1.1 * float(np.abs(np.append(size[near], weights)).max(initial=0.0)) or 1.0
     peak = float(np.abs(smooth).max(initial=0.0))
     # drawn on the stems' scale: only where it is large matters
     if peak > 0:
         right.plot(grid, smooth * (0.9 * reach / peak), color=_KNOT, lw=1.0, alpha=0.45)
+    right.plot(location[near], weights, "d", ms=3.5, mew=0.8, mfc="none", color=_OTHER)
     right.set_ylim(-reach, reach)
     right.tick_params(labelsize=8, labelcolor=_KNOT, color=_KNOT)
     right.spines["top"].set_visible(False)
@@ -212,9 +237,10 @@ def _draw_stack(panel: Axes, stack: ReLUNetwork, number: int, low: float, high: 
     _frame(panel)
 
 
-def _draw_representation(
+def draw_representation(
     panel: Axes, network: StackedNetwork, grid: Array, hull: tuple[float, float], period: float | None
 ) -> None:
+    """H over the grid; its shift error at the period, or at that measured, in the title."""
     H = representation(network, grid[:, None])
     panel.axvspan(*hull, color=_DATA, alpha=0.12, lw=0)
     for t in range(H.shape[1]):

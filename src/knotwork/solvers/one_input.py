@@ -147,7 +147,7 @@ def _penalised(
     best: Found | None = None
     tol, try_dense = 0.5 * watch.tol, True
     for _ in range(_ATTEMPTS):
-        found = _rounds(working, tol, watch, try_dense, certified)
+        found = rounds(working, tol, watch, try_dense, certified)
         if found is not None:
             best = _better(best, found)
             if best.certificate.relative_gap <= watch.tol or watch.status is not None:
@@ -173,7 +173,7 @@ def _better(one: Found | None, other: Found) -> Found:
     return other if one is None or other.certificate.gap < one.certificate.gap else one
 
 
-def _rounds(
+def rounds(
     working: WorkingSet, tol: float, watch: Watch, try_dense: bool, certified: Certify
 ) -> Found | None:
     """Rounds of the working set to a relative gap of `tol`, or as far as they lead; None when the

@@ -158,12 +158,16 @@ def _knots_lam_max(problem: Problem) -> float:
     points = Points.from_problem(problem)
     if len(points.x) <= 2:
         return 0.0
-    bins = Bins(points)
+    return lam_max_on(Bins(points))
+
+
+def lam_max_on(bins: Bins) -> float:
+    """`lam_max` of binned data, squared loss, biases and skip connection free."""
     total, moment, square = bins.residual_sums()
     largest = maximise(bins, bins.affine_part(total, moment)).largest
     # what rounding leaves of affine data is no bend
     size = np.sqrt(float(square.sum()) * float(bins.weight.sum()))
-    noise = 64.0 * np.finfo(float).eps * size * float(points.x[-1] - points.x[0])
+    noise = 64.0 * np.finfo(float).eps * size * float(bins.points.x[-1] - bins.x[0])
     return largest if largest > noise else 0.0
 
 

@@ -1,0 +1,191 @@
+"""What a comparison found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fits import Choice
+from .folds import Scheme
+from .intervals import corrected_interval
+from .words import sentence
+
+Array = NDArray[np.float64]
+Verdict = Literal["together", "apart", "no difference"]
+TOGETHER, APART = "together", "apart"
+
+# an error below this share of the labels' variance is none
+_NO_ERROR = 1e-12
+
+
+class Ratio(NamedTuple):
+    """The error of one method over another's, and the ends of its interval (NaN with one fold).
+
+    Below 1 the first method is better; an interval that holds 1 leaves it open.
+    """
+
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Held-out errors of tasks fitted together, apart, and by other methods, see `knotwork.compare`.
+
+    methods : M names; "together" and "apart" first.
+    errors : (M, T, J) mean error of each task at the labels that fold j held out, in units of that
+        task's: for squared loss over the variance of all its labels, so that 1 is what its mean does.
+        NaN where the fold held out none of its labels.
+    n_train, n_test : (T, J) labels learned from and held out.
+    folds, repeats, scheme : how; J = folds x repeats, or fewer after a stop.
+    level : of the intervals.
+    margin : two errors within this share of each other make no difference.
+    choices : for "together" and "apart", of each fold the `Choice` of the inner cross-validation: one
+        for all tasks together, one for each apart.
+    seconds : spent on all of this.
+    notices : what was left out or stopped.
+    """
+
+    methods: tuple[str, ...]
+    errors: Array
+    n_train: Array
+    n_test: Array
+    folds: int
+    repeats: int
+    scheme: Scheme
+    level: float
+    margin: float
+    choices: dict[str, tuple[tuple[Choice, ...], ...]]
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+    @property
+    def n_tasks(self) -> int:
+        return self.errors.shape[1]
+
+    @property
+    def fold_errors(self) -> Array:
+        """(M, J) mean over the tasks, each counting the same."""
+        return np.nanmean(self.errors, axis=1)
+
+    @property
+    def mean_errors(self) -> Array:
+        """(M,) mean over tasks and folds."""
+        return self.fold_errors.mean(axis=1)
+
+    @property
+    def task_errors(self) -> Array:
+        """(M, T) mean over the folds."""
+        return np.nanmean(self.errors, axis=2)
+
+    def ratio(self, method: str, to: str = APART, task: int | None = None) -> Ratio:
+        """exp of the mean over folds of log(error of `method` / error of `to`), with its interval.
+
+        Both errors of a fold are of the same labels, so that what is hard in a fold cancels; logarithms
+        give every fold the same say, however large its errors are. The interval is that of
+        `corrected_interval`.
+
+        Parameters
+        ----------
+        method, to : two of `methods`.
+        task : of this task; of the mean over all tasks when None.
+
+        Raises
+        ------
+        ValueError : for a name or a task that is not there.
+        """
+        one, other = self._errors_of(method, "method", task), self._errors_of(to, "to", task)
+        train, test = (n.sum(axis=0) if task is None else n[task] for n in (self.n_train, self.n_test))
+        logs = np.log(np.maximum(one, _NO_ERROR)) - np.log(np.maximum(other, _NO_ERROR))
+        found = corrected_interval(logs, float(test.mean() / train.mean()), self.level)
+        return Ratio(*np.exp(found).tolist())
+
+    @property
+    def verdict(self) -> Verdict:
+        """ "together" where the interval of together over apart lies below 1 and the ratio below
+        1 / (1 + margin), "apart" where above 1 and above 1 + margin, else "no difference"."""
+        return self.verdict_of(None)
+
+    def verdict_of(self, task: int | None) -> Verdict:
+        """The same of one task alone."""
+        found = self.ratio(TOGETHER, APART, task)
+        if found.high < 1.0 and found.ratio < 1.0 / (1.0 + self.margin):
+            return "together"
+        if found.low > 1.0 and found.ratio > 1.0 + self.margin:
+            return "apart"
+        return "no difference"
+
+    @property
+    def best(self) -> str:
+        """The method of least mean error."""
+        return self.methods[int(np.argmin(self.mean_errors))]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words, with its interval, and whether another method does better."""
+        chosen = APART if self.verdict == "apart" else TOGETHER
+        others = [k for k, name in enumerate(self.methods) if name not in (TOGETHER, APART)]
+        rival = None
+        if others:
+            name = self.methods[min(others, key=lambda k: self.mean_errors[k])]
+            rival = (name, self.ratio(name, chosen))
+        return sentence(
+            self.verdict, self.ratio(TOGETHER), self.n_tasks, self.level, self.margin, chosen, rival
+        )
+
+    def record(self, task_names: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """Plain numbers and text, None for what is not finite: what JSON can hold."""
+        names = task_names or tuple(f"task {t}" for t in range(self.n_tasks))
+        means, by_task = self.mean_errors, self.task_errors
+        methods = []
+        for k, name in enumerate(self.methods):
+            tasks = [
+                {"task": names[t], "error": _finite(by_task[k, t]), "over_apart": self._record(name, t)}
+                for t in range(self.n_tasks)
+            ]
+            overall = {"method": name, "error": _finite(means[k]), "over_apart": self._record(name, None)}
+            methods.append({**overall, "tasks": tasks})
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "together_over_apart": self._record(TOGETHER, None),
+            "task_verdicts": {names[t]: self.verdict_of(t) for t in range(self.n_tasks)},
+            "level": self.level,
+            "margin": self.margin,
+            "scheme": self.scheme,
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "folds_done": self.errors.shape[2],
+            "labels": int((self.n_train + self.n_test)[:, 0].sum()),
+            "methods": methods,
+            "errors": [[[_finite(e) for e in row] for row in one] for one in self.errors.tolist()],
+            "refitted": {name: self.refitted(name) for name in self.choices},
+            "seconds": self.seconds,
+            "notices": list(self.notices),
+        }
+
+    def refitted(self, method: str) -> float:
+        """The share of the fits of "together" or "apart" whose knots were refitted without shrinkage."""
+        fits = [choice.refitted for fold in self.choices[method] for choice in fold]
+        return sum(fits) / len(fits)
+
+    def _record(self, method: str, task: int | None) -> dict[str, float | None]:
+        found = self.ratio(method, APART, task)
+        return {name: _finite(value) for name, value in found._asdict().items()}
+
+    def _errors_of(self, method: str, name: str, task: int | None) -> Array:
+        if method not in self.methods:
+            raise ValueError(f"{name}: must be one of {', '.join(self.methods)}, got {method!r}")
+        if task is not None and not 0 <= task < self.n_tasks:
+            raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
+        k = self.methods.index(method)
+        return self.fold_errors[k] if task is None else self.errors[k, task]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,73 @@
+"""A verdict in words."""
+
+from __future__ import annotations
+
+import math
+
+_Interval = tuple[float, float, float]
+NAMES = {
+    "linear": "plain linear regression",
+    "kernel": "the Gaussian process with a ReLU kernel",
+    "boosting": "gradient boosting",
+}
+
+
+def change(ratio: float) -> str:
+    """A ratio of errors in words: "18 % less", "5 % more", "3.2 times"."""
+    if not math.isfinite(ratio):
+        return "unknown"
+    if ratio >= 2.0:
+        return f"{ratio:.2g} times as much" if ratio < 1e3 else "a thousand times as much or more"
+    share = 100.0 * (ratio - 1.0)
+    if round(abs(share), 1) == 0.0:
+        return "the same"
+    digits = 1 if abs(share) < 9.95 else 0
+    return f"{abs(share):.{digits}f} % {'less' if share < 0 else 'more'}"
+
+
+def interval(found: _Interval, level: float) -> str:
+    """ "95 % interval: 9.1 % less to 26 % less"."""
+    low, high = found[1:]
+    if not math.isfinite(low):
+        return "one fold, no interval"
+    return f"{100.0 * level:g} % interval: {change(low)} to {change(high)}"
+
+
+def sentence(
+    verdict: str,
+    found: _Interval,
+    n_tasks: int,
+    level: float,
+    margin: float,
+    chosen: str,
+    rival: tuple[str, _Interval] | None,
+) -> str:
+    """What to do, by how much it matters, and whether another method does better.
+
+    found : error together over apart.  rival : the best other method, its error over that of `chosen`.
+    """
+    tasks = f"the {n_tasks} tasks"
+    said = f"the held-out error together is {change(found[0])} than apart ({interval(found, level)})"
+    said = said.replace("the same than", "the same as").replace("as much than", "as much as")
+    if verdict == "together":
+        lead = f"Train {tasks} together: {said}."
+    elif verdict == "apart":
+        lead = f"Train {tasks} apart: {said}."
+    elif math.isfinite(found[1]) and 1.0 / (1.0 + margin) <= found[1] and found[2] <= 1.0 + margin:
+        lead = f"It makes no difference whether {tasks} are trained together: {said}."
+    elif math.isfinite(found[1]) and (found[1] > 1.0 or found[2] < 1.0):
+        lead = f"It makes no difference of more than {100.0 * margin:g} % for {tasks}: {said}."
+    else:
+        lead = f"It makes no difference that these data can show for {tasks}: {said}."
+    return lead if rival is None else f"{lead} {_rival(chosen, rival, level)}"
+
+
+def _rival(chosen: str, rival: tuple[str, _Interval], level: float) -> str:
+    name, found = rival
+    what, error = NAMES.get(name, name), f"{change(found[0])} error ({interval(found, level)})"
+    error = error.replace("the same error", "the same error as it")
+    if found[2] < 1.0:
+        return f"But {what} does better than training {chosen}: {error}."
+    if found[1] > 1.0:
+        return f"No other method compared does as well; next is {what}: {error}."
+    return f"Of the other methods {what} comes nearest, and which is better is open: {error}."
