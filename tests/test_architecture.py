@@ -36,6 +36,7 @@ ROOMS = [
     "interchange",
     "datasets",
     "solvers",
+    "streaming",
     "train",
     "theory",
     "deep",
@@ -43,6 +44,8 @@ ROOMS = [
     "auditing",
     "workflow",
     "fit_files",
+    "comparing",
+    "estimators",
     "experiments",
     "report",
     "cli",
@@ -55,13 +58,14 @@ ONLY_IN = {
     "typer": {"cli"},
     "safetensors": {"storage", "train", "experiments"},
     "threadpoolctl": {"solvers"},
-    "joblib": {"selection", "experiments"},
+    "joblib": {"selection", "experiments", "comparing"},
     "numba": {"_kernels"},
     "jax": {"train", "deep"},
     "optax": {"train"},
     "torch": {"interchange"},
     "onnx": {"interchange"},
-    "sklearn": {"interchange", "deep"},
+    "sklearn": {"interchange", "deep", "estimators", "comparing"},
+    "plotly": {"report"},
 }
 
 

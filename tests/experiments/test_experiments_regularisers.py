@@ -7,7 +7,8 @@ from experiment_checks import check_drawings, claim, quick_result, tampered
 import knotwork as kw
 from knotwork.experiments.cost_chain import chain_arrays
 from knotwork.experiments.experiment import Verdict
-from knotwork.experiments.regularisers import _faced, normal_network
+from knotwork.experiments.free_biases import _faced
+from knotwork.experiments.regularisers import normal_network
 
 
 def test_the_integral_counts_twice():
@@ -23,6 +24,10 @@ def test_the_integral_counts_twice():
     once = {"ratio": lambda r: r / 2, "c": lambda c: np.minimum(c, 0.5)}
     assert claim(tampered(result, **once), "weight decay").verdict is Verdict.HOLDS
     assert claim(tampered(result, ratio=lambda r: 1.5 * r), "weight decay").verdict is Verdict.FAILS
+    shape = claim(result, "the linear map")
+    assert shape.verdict is Verdict.CORRECTED
+    assert (shape.values["printed"], shape.values["turned"]) == (4, 16)
+    assert claim(tampered(result, as_map=np.ones_like), "the linear map").verdict is Verdict.HOLDS
 
 
 def test_the_last_bias_matters_under_4_and_is_at_most_one():
@@ -37,6 +42,14 @@ def test_the_last_bias_matters_under_4_and_is_at_most_one():
     assert size.verdict is Verdict.HOLDS
     assert size.values["largest"] == pytest.approx(1.0, abs=1e-4)
     assert claim(tampered(result, sizes=lambda c: 1.1 * c), "|c| <= 1").verdict is Verdict.FAILS
+
+
+def test_lams_without_neurons_are_no_half_line():
+    result = quick_result("b-footnote-4")
+    line = claim(result, "at any larger lambda")
+    assert line.verdict is Verdict.FAILS
+    np.testing.assert_array_equal(result.records[0]["spared"] > 1e-7, [False, True, True, True, True, False])
+    assert claim(tampered(result, spared=lambda s: np.sort(s)[::-1]), "larger").verdict is Verdict.HOLDS
 
 
 def test_the_minimum_is_an_infimum_and_its_closure_is_local():

@@ -10,6 +10,9 @@ from PIL import Image
 from test_svg import written
 
 from knotwork import uniqueness
+from knotwork.experiments.catalogue import chosen
+from knotwork.experiments.experiment import Plan
+from knotwork.experiments.running import run
 from knotwork.report import paper_page as page_file
 from knotwork.report.page import write_page
 from knotwork.report.paper_page import paper_page
@@ -296,3 +299,34 @@ def test_touch_moves_a_point(browser, files):
     assert grip.bounding_box()["y"] < box["y"] - 20
     assert shown.run("document.scrollingElement.scrollWidth") == PHONE["width"]
     shown.context.close()
+
+
+@pytest.mark.slow
+def test_the_page_of_all_experiments(browser, tmp_path):
+    pytest.importorskip("jax")
+    results = run(chosen([]), tmp_path / "records", plan=Plan(quick=True), n_jobs=2)
+    file = tmp_path / "index.html"
+    write_page(paper_page(results, command="knotwork reproduce --quick"), file)
+    assert file.stat().st_size < 3_000_000
+    for viewport in (WIDE, PHONE):
+        shown = Shown(browser, file, viewport=viewport)
+        figures = {f"figure-{p}-{k}" for p, n in (("a", 10), ("b", 8)) for k in range(1, n + 1)}
+        sizes = dict(
+            shown.run(
+                "[...document.querySelectorAll('figure')].map(f => { const i = f.querySelector('img'); "
+                "return [f.id, [i.naturalWidth, i.naturalHeight, i.getBoundingClientRect().width]]; })"
+            )
+        )
+        assert figures <= set(sizes)
+        assert min(min(size) for size in sizes.values()) > 100
+        assert shown.run("document.scrollingElement.scrollWidth") == viewport["width"]
+        lost = shown.run(
+            "[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))"
+            ".filter(h => !document.getElementById(h.slice(1)))"
+        )
+        assert lost == []
+        assert shown.run("document.querySelectorAll('.claims tbody tr').length") == sum(
+            len(result.claims) for result in results
+        )
+        assert (shown.said, shown.outside()) == ([], [])
+        shown.context.close()

@@ -397,3 +397,16 @@ def test_the_certificate_is_of_the_network_returned():
         assert again.dual == pytest.approx(solution.certificate.dual, rel=1e-9)
         with pytest.raises(ValueError, match="read-only"):
             replace(solution).network.W[...] = 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_lam_is_reached_from_larger_ones(seed):
+    # one task of a teacher: from nothing, at once, this lam ends several per cent above the optimum
+    rng = np.random.default_rng(seed)
+    w, X = rng.standard_normal(5), rng.standard_normal((20, 5))
+    y = np.maximum(X @ (w / np.linalg.norm(w)), 0.0)
+    problem = kw.Problem(X, y, 1e-4, penalty=kw.Penalty(False, "none"))
+    solution = kw.solve(problem, max_cells=1000)
+    assert solution.certificate.relative_gap <= 1e-5
+    # the teacher alone interpolates at cost 1
+    assert solution.certificate.primal <= 1e-4

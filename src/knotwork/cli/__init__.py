@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from ..report.text import one_line
-from . import fits, networks, papers
+from . import comparing, fits, networks, papers
 from ._shared import app
 
-__all__ = ["app", "fits", "main", "networks", "papers"]
+__all__ = ["app", "comparing", "fits", "main", "networks", "papers"]
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,9 @@ def reproduce(
     with Pieces() as pieces:
         results = run(experiments, out / "records", plan=Plan(quick, seeds), n_jobs=jobs, progress=pieces)
     page, claims = out / "index.html", out / "claims.json"
-    command = " ".join(["knotwork reproduce", *(names or []), *(["--quick"] if quick else [])])
+    options = [*(["--quick"] if quick else []), *(["--seeds", str(seeds)] if seeds else [])]
+    options += ["--interactive"] if interactive else []
+    command = shlex.join(["knotwork", "reproduce", *(names or []), *options])
     write_page(paper_page(results, command=command, interactive=interactive), page)
     record = {"command": command, "experiments": [result.summary() for result in results]}
     with replacing(claims) as beside:

@@ -1,4 +1,4 @@
-"""Train tasks together, or apart? Cross-validated errors of both, and of what an analyst would use instead."""
+"""Train tasks together, or apart? Cross-validated errors of both, and of what one would use instead."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 # neurons of several inputs are enumerated up to so many cells, else searched: a proof is not asked for
 _MAX_CELLS = 20_000
 _PATH_TOL, _FIT_TOL = 1e-4, 1e-6
-_ONE_INPUT, _SEVERAL = (25, 1e-4), (16, 1e-3)
+_ONE_INPUT, _SEVERAL = (20, 1e-4), (15, 1e-3)
 _AT_A_TIME = 5
 _PATIENCE, _WORSE = 4, 1.02
 _AFFINE = 1e-20
@@ -101,9 +101,7 @@ def fit_together(X: Array, Y: Array, setting: Setting) -> tuple[ReLUNetwork, tup
 def fit_apart(X: Array, Y: Array, setting: Setting) -> tuple[tuple[ReLUNetwork, ...], tuple[Choice, ...]]:
     """A network for each task, each with its own lam, chosen by the same inner folds as together."""
     tests = _inner_folds(X, Y, setting)
-    fits = [
-        _chosen_fit(X, Y[:, [t]], [test[:, [t]] for test in tests], setting) for t in range(Y.shape[1])
-    ]
+    fits = [_chosen_fit(X, Y[:, [t]], [test[:, [t]] for test in tests], setting) for t in range(Y.shape[1])]
     return tuple(network for network, _ in fits), tuple(choice for _, choice in fits)
 
 
@@ -173,9 +171,7 @@ def _solutions(problem: Problem, lams: Array, setting: Setting) -> Iterator[Solu
     start = None
     for lam in lams.tolist():
         left = setting.seconds_left()
-        one = solve(
-            problem.with_lam(lam), tol=_PATH_TOL, start=start, max_cells=_MAX_CELLS, max_seconds=left
-        )
+        one = solve(problem.with_lam(lam), tol=_PATH_TOL, start=start, max_cells=_MAX_CELLS, max_seconds=left)
         setting.seconds_left()
         start = one.network
         yield one
@@ -184,7 +180,9 @@ def _solutions(problem: Problem, lams: Array, setting: Setting) -> Iterator[Solu
 def _problem(X: Array, Y: Array, lam: float, setting: Setting) -> Problem:
     """Of the rows with a label: others would only slow it down."""
     some = ~np.isnan(Y).all(axis=1)
-    return Problem(X[some], Y[some], lam, setting.loss) if not some.all() else Problem(X, Y, lam, setting.loss)
+    return (
+        Problem(X[some], Y[some], lam, setting.loss) if not some.all() else Problem(X, Y, lam, setting.loss)
+    )
 
 
 def _lam_max(problem: Problem) -> float:

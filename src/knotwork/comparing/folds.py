@@ -36,6 +36,7 @@ def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.
     """
     _, group = np.unique(X, axis=0, return_inverse=True)
     group = group.ravel()
+    left = np.zeros(0)
     for _ in range(_DRAWS):
         fold = _folds_of_labels(group, seen, n_folds, scheme, rng)
         tests = [seen & (fold == k) for k in range(n_folds)]
@@ -57,7 +58,7 @@ def _folds_of_labels(
     if scheme == "labels":
         columns = [_dealt(group, seen[:, t], n_folds, rng) for t in range(seen.shape[1])]
         return np.column_stack(columns)
-    some = seen.any(axis=1)
+    some: Mask = np.any(seen, axis=1)  # pyright: ignore[reportAssignmentType]
     if scheme == "rows":
         return np.repeat(_dealt(group, some, n_folds, rng)[:, None], seen.shape[1], axis=1)
     # groups are numbered in the order of their inputs
@@ -68,9 +69,7 @@ def _folds_of_labels(
     return np.repeat(fold[:, None], seen.shape[1], axis=1)
 
 
-def _dealt(
-    group: NDArray[np.intp], some: Mask, n_folds: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
+def _dealt(group: NDArray[np.intp], some: Mask, n_folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """(N,) folds of the rows in `some`, their groups shuffled and dealt like cards."""
     known, place = np.unique(group[some], return_inverse=True)
     first = int(rng.integers(n_folds))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 
@@ -43,5 +43,5 @@ def corrected_interval(values: Array, test_over_train: float, level: float) -> I
     if n == 1:
         return Interval(mean, np.nan, np.nan)
     error = float(np.sqrt((1.0 / n + test_over_train) * known.var(ddof=1)))
-    reach = float(student.ppf(0.5 + 0.5 * level, n - 1)) * error
+    reach = float(stdtrit(n - 1, 0.5 + 0.5 * level)) * error
     return Interval(mean, mean - reach, mean + reach)

@@ -99,11 +99,15 @@ class Comparison:
         ------
         ValueError : for a name or a task that is not there.
         """
-        one, other = self._errors_of(method, "method", task), self._errors_of(to, "to", task)
+        logs = np.log(self.fold_ratios(method, to, task))
         train, test = (n.sum(axis=0) if task is None else n[task] for n in (self.n_train, self.n_test))
-        logs = np.log(np.maximum(one, _NO_ERROR)) - np.log(np.maximum(other, _NO_ERROR))
         found = corrected_interval(logs, float(test.mean() / train.mean()), self.level)
         return Ratio(*np.exp(found).tolist())
+
+    def fold_ratios(self, method: str, to: str = APART, task: int | None = None) -> Array:
+        """(J,) error of `method` over error of `to` in every fold; NaN where the task had no label."""
+        one, other = self._errors_of(method, "method", task), self._errors_of(to, "to", task)
+        return np.maximum(one, _NO_ERROR) / np.maximum(other, _NO_ERROR)
 
     @property
     def verdict(self) -> Verdict:

@@ -125,8 +125,8 @@ def compare(
     done = _run(work, list(zip(tests, seeds, strict=True)), n_jobs, progress)
     if len(done) < 2:
         raise ValueError(
-            f"max_seconds: {len(done)} of {len(tests)} folds were done before the stop, and an interval needs "
-            "2; give more seconds, fewer methods or n_jobs"
+            f"max_seconds: {len(done)} of {len(tests)} folds were done before the stop, and an interval "
+            "needs 2; give more seconds, fewer methods or n_jobs"
         )
     if len(done) < len(tests):
         notices.append(f"stopped early: {len(done)} of {len(tests)} folds were done")

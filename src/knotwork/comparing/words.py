@@ -12,17 +12,39 @@ NAMES = {
 }
 
 
+_MOST = 100.0
+
+
 def change(ratio: float) -> str:
-    """A ratio of errors in words: "18 % less", "5 % more", "3.2 times"."""
+    """A ratio of errors in words: "18 % less", "5.0 % more", "3.2 times as much"."""
     if not math.isfinite(ratio):
         return "unknown"
+    if ratio > _MOST:
+        return f"over {_MOST:g} times as much"
     if ratio >= 2.0:
-        return f"{ratio:.2g} times as much" if ratio < 1e3 else "a thousand times as much or more"
+        return f"{ratio:.2g} times as much"
+    size, share = _share(ratio)
+    return "the same" if size is None else f"{size} % {'less' if share < 0 else 'more'}"
+
+
+def signed(ratio: float) -> str:
+    """The same for a table: "-18 %", "+5.0 %", "x 3.2"."""
+    if not math.isfinite(ratio):
+        return ""
+    if ratio > _MOST:
+        return f"> x {_MOST:g}"
+    if ratio >= 2.0:
+        return f"x {ratio:.2g}"
+    size, share = _share(ratio)
+    return "0 %" if size is None else f"{'-' if share < 0 else '+'}{size} %"
+
+
+def _share(ratio: float) -> tuple[str | None, float]:
+    """The size of ratio - 1 in per cent, to two digits, and ratio - 1; None where that rounds to 0."""
     share = 100.0 * (ratio - 1.0)
-    if round(abs(share), 1) == 0.0:
-        return "the same"
-    digits = 1 if abs(share) < 9.95 else 0
-    return f"{abs(share):.{digits}f} % {'less' if share < 0 else 'more'}"
+    size = abs(share)
+    text = f"{size:.1f}" if size < 9.95 else f"{size:.0f}"
+    return (None if float(text) == 0 else text), share
 
 
 def interval(found: _Interval, level: float) -> str:

@@ -148,24 +148,28 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Mean over tasks of R^2 at the labels that are there; tasks with fewer than two of them are left
         out, and where that leaves none the score is NaN."""
-        f = self.predict(X)
-        f = f[:, None] if f.ndim == 1 else f
-        Y = as_labels(self, f, y)
-        Y = Y[:, None] if Y.ndim == 1 else Y
-        if Y.shape != f.shape:
-            raise ValueError(f"y: has {Y.shape[1]} columns but the fit has {f.shape[1]} tasks")
-        weight = label_weight(Y, as_weight(sample_weight, Y))
-        found = []
-        for t in range(Y.shape[1]):
-            seen = weight[:, t] > 0
-            if np.count_nonzero(seen) >= 2:
-                found.append(r2_score(Y[seen, t], f[seen, t], sample_weight=weight[seen, t]))
-        return float(np.mean(found)) if found else float("nan")
+        return labelled_r2(self, self.predict(X), y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def labelled_r2(estimator: Any, f: Array, y: Any, sample_weight: Any) -> float:
+    """Mean over tasks of R^2 of the predictions f (n,) or (n, T) at the labels that are there."""
+    f = f[:, None] if f.ndim == 1 else f
+    Y = as_labels(estimator, f, y)
+    Y = Y[:, None] if Y.ndim == 1 else Y
+    if Y.shape != f.shape:
+        raise ValueError(f"y: has {Y.shape[1]} columns but the fit has {f.shape[1]} tasks")
+    weight = label_weight(Y, as_weight(sample_weight, Y))
+    found = []
+    for t in range(Y.shape[1]):
+        seen = weight[:, t] > 0
+        if np.count_nonzero(seen) >= 2:
+            found.append(r2_score(Y[seen, t], f[seen, t], sample_weight=weight[seen, t]))
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _regression_loss(loss: str | Loss | Sequence[str | Loss]) -> Loss:

@@ -25,6 +25,7 @@ _FILES = (
     "periodic",
     "widths",
     "regularisers",
+    "free_biases",
     "cost_chain",
     "remark_3_3",
     "infinite_width",

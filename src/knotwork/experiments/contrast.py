@@ -221,7 +221,7 @@ def _judge_directions(records: Sequence[Record]) -> list[Claim]:
             f"beside tasks that bend where it does, {alone:.4f} alone (better in {np.mean(same > 0):.0%}, t "
             f"= {t:.1f}), {means['private']:.4f} beside tasks that bend elsewhere (better in "
             f"{np.mean(other > 0):.0%})",
-            Verdict.HOLDS if better else Verdict.FAILS,
+            Verdict.HOLDS if better else Verdict.FAILS if t < -2.0 or len(same) >= 10 else Verdict.OPEN,
             {"shared": float(means["shared"]), "alone": alone, "elsewhere": float(means["private"])},
         )
     ]

@@ -217,7 +217,8 @@ def _robust(five: Record) -> Claim:
             for what, size in measures.items()
             for row, name in enumerate(("dots", "fewest knots"))
         },
-        (f"it is the more robust {'; '.join(yes) or 'in nothing measured'}; not {'; not '.join(no)}")
+        "beside the solution of fewest knots it is the more robust "
+        f"{'; '.join(yes) or 'in nothing measured'}; not {'; not '.join(no)}"
         if no
         else "",
     )

@@ -212,8 +212,8 @@ def _not_coercive(one: Record) -> Claim:
         "the objective of (3) is coercive, so that a solution exists",
         "A, section A.1",
         f"interpolating networks with parameters of norm {norms[0]:.2g} to {norms[-1]:.2g} have objectives "
-        f"equal to {change:.1g} (labels kept to {missed:.1g} of that norm); connect the dots attains the "
-        f"minimum, relative gap {gap:.1g}",
+        f"within {change:.1g} of each other (labels kept to {missed:.1g} of that norm); connect the dots "
+        f"attains the minimum, relative gap {gap:.1g}",
         _mended(flat, gap <= _ROUNDING),
         {"change": change, "largest norm": float(norms[-1]), "gap": gap},
         "b, A and c are free and can grow together: it is not coercive; a solution exists since no "

@@ -202,7 +202,7 @@ def _compute_figure_7(part: str, reading: Reading, **settings: Any) -> Mapping[s
 def _pieces_figure_7(plan: Plan) -> list[Settings]:
     steps = 1000 if plan.quick else 10_000
     found: list[Settings] = [
-        {"part": "trials", "reading": reading, "trials": max(plan.draws(20, 2), 2)} for reading in READINGS
+        {"part": "trials", "reading": reading, "trials": max(plan.draws(12, 2), 2)} for reading in READINGS
     ]
     for trial in range(3):
         told = {

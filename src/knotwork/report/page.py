@@ -138,7 +138,7 @@ def page(
         hashes = [f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests]
         policy = f"{_POLICY}; script-src {' '.join(hashes)}"
     name = text_of(title)
-    beside = "" if sidebar is None else f"<nav>{sidebar}</nav>\n"
+    beside = "" if sidebar is None else f'<nav aria-label="Contents">{sidebar}</nav>\n'
     last = "".join(f"<script>{script}</script>\n" for script in scripts)
     return Html(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

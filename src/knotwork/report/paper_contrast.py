@@ -257,8 +257,7 @@ def draw_scalings(result: Result) -> list[Drawing]:
 def draw_separate(result: Result) -> list[Drawing]:
     """Joint minus separate of every method; and fits of two tasks."""
     records = result.records
-    figure, panels = _panels(None, 2, (10.5, 4.0), 2)
-    left, right = panels
+    figure, (left, middle, right) = _panels(None, 3, (12.5, 4.0), 3)
     every = np.array([record["difference"] for record in records])
     places = np.arange(len(METHODS))[::-1]
     for name, place, values in zip(METHODS, places, every.T, strict=True):
@@ -271,32 +270,33 @@ def draw_separate(result: Result) -> list[Drawing]:
     left.set_xlabel("|joint − separate|, standard deviations of the labels")
     _title(left, "all tasks at once, or one at a time")
     _frame(left)
-    _draw_fits(right, records)
+    _draw_fits(middle, right, records)
     return [
         Drawing(
             figure,
             "Left: rows of dots by method; fixed kernels and random features lie near 1e-14, trained "
-            "networks near 1. Right: a network's fit of one task with the others and alone, which differ, "
-            "and a Gaussian process's, which do not.",
+            "networks near 1. Middle and right: a network fitted to all tasks differs from those fitted to "
+            "each, a Gaussian process does not.",
             "Left: the largest difference between predictions of all tasks fitted at once and each alone, a "
             "dot a data set; orange, fixed kernels and random features; blue, certified networks; violet, a "
-            "Gaussian process told that tasks are correlated. Right: one task of the first data set; solid "
-            "with the others, dashed alone.",
+            "Gaussian process told that tasks are correlated. Middle: the task that moves most, with the "
+            "others and alone. Right: what all tasks of these data move by; the process's lines are 0.",
         )
     ]
 
 
-def _draw_fits(panel: Axes, records: Sequence[Any]) -> None:
-    """The task that moves most within its data."""
-    most = -1.0
-    one, t = records[0], 0
+def _draw_fits(panel: Axes, beside: Axes, records: Sequence[Any]) -> None:
+    """The task that moves most for its size within its data, and what it and the other tasks move by."""
+    most, one, t = -1.0, records[0], 0
     for record in records:
         apart = np.abs(record["network_joint"] - record["network_alone"])
         for k in range(apart.shape[1]):
-            x = record["X"][~np.isnan(record["Y"][:, k]), 0]
+            seen = ~np.isnan(record["Y"][:, k])
+            x, y = record["X"][seen, 0], record["Y"][seen, k]
             within = (record["grid"] >= x.min()) & (record["grid"] <= x.max())
-            if apart[within, k].max() > most:
-                most, one, t = float(apart[within, k].max()), record, k
+            moved = float(apart[within, k].max() / np.ptp(y))
+            if moved > most:
+                most, one, t = moved, record, k
     grid, seen = one["grid"], ~np.isnan(one["Y"][:, t])
     x, y = one["X"][seen, 0], one["Y"][seen, t]
     panel.plot(x, y, "o", ms=3.5, mew=0, color=_DATA, label="data")
@@ -304,14 +304,23 @@ def _draw_fits(panel: Axes, records: Sequence[Any]) -> None:
     panel.plot(grid, one["network_alone"][:, t], color=_FIT, lw=1.3, ls=_DASHED, label="network, alone")
     panel.plot(grid, one["process_joint"][:, t], color=_KNOT, lw=1.3, label="process, joint")
     panel.plot(grid, one["process_alone"][:, t], color=_TEXT, lw=1.0, ls=":", label="process, alone")
-    pad = 0.3
-    panel.set_xlim(x.min() - pad, x.max() + pad)
+    pad = 0.1 * float(np.ptp(y))
     panel.set_ylim(y.min() - pad, y.max() + pad)
-    panel.set_xlabel("x")
     panel.set_ylabel("label, standard deviations")
-    _title(panel, f"task {t + 1}")
-    _frame(panel)
+    _title(panel, f"fits of task {t + 1}")
     panel.legend(frameon=False, fontsize=8, labelcolor=_TEXT)
+    for k in range(one["Y"].shape[1]):
+        names = ("network", "process") if k == 0 else (None, None)
+        for name, colour, said in zip(("network", "process"), (_FIT, _KNOT), names, strict=True):
+            moved = one[f"{name}_joint"][:, k] - one[f"{name}_alone"][:, k]
+            beside.plot(grid, moved, color=colour, lw=1.1, label=said)
+    beside.set_ylabel("joint − alone, standard deviations")
+    _title(beside, "all five tasks")
+    beside.legend(frameon=False, fontsize=8, labelcolor=_TEXT)
+    for each in (panel, beside):
+        each.set_xlim(x.min(), x.max())
+        each.set_xlabel("x")
+        _frame(each)
 
 
 def draw_modes(result: Result) -> list[Drawing]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,15 @@ from ..scaling import TaskScaling
 from .reading import Reader
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """How rows are seen: labels scaled, inputs less `origin`; `own` where every task has its own weights."""
+
+    scaling: TaskScaling
+    own: bool
+    origin: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,31 +46,31 @@ class Merger:
     """Rows in order of x made points: labels scaled, rows without labels left out, equal inputs merged
     across pieces too. The last point is held back until a later input shows that it is whole."""
 
-    def __init__(self, scaling: TaskScaling, own: bool) -> None:
-        self.scaling, self.own = scaling, own
-        self.scatter = 0.0
+    def __init__(self, frame: Frame) -> None:
+        self.frame, self.scatter = frame, 0.0
         self._held: Part | None = None
 
     def feed(self, row: int, x: Array, Y: Array) -> Part | None:
         """The points that are complete after these rows, the first of which is `row`."""
-        y = (Y - self.scaling.centre) / self.scaling.scale
+        scaling, own = self.frame.scaling, self.frame.own
+        x, y = x - self.frame.origin, (Y - scaling.centre) / scaling.scale
         rows = np.arange(row, row + len(x))
         seen = ~np.isnan(y)
-        if seen.all():
-            w = np.ones((len(x), y.shape[1] if self.own else 1))
+        if np.all(seen.ravel()):
+            w = np.ones((len(x), y.shape[1] if own else 1), dtype=np.float64)
         else:
-            some = seen.any(axis=1)
-            x, y, rows, seen = x[some], y[some], rows[some], seen[some]
+            # column by column: NumPy is slow over short rows
+            some = reduce(np.logical_or, seen.T)
+            if not some.all():
+                x, y, rows, seen = x[some], y[some], rows[some], seen[some]
             if len(x) == 0:
                 return None
-            w = seen.astype(np.float64) if self.own else np.ones((len(x), 1))
+            w = seen.astype(np.float64) if own else np.ones((len(x), 1))
         y[~seen] = 0.0
-        held = self._held
-        if held is not None:
-            one = held.points
-            assert one.w is not None
+        if self._held is not None:
+            one, first = self._held.points, self._held.rows
             x, y = np.concatenate([one.x, x]), np.concatenate([one.y, y])
-            w, rows = np.concatenate([one.w, w]), np.concatenate([held.rows, rows])
+            w, rows = np.concatenate([cast(Array, one.w), w]), np.concatenate([first, rows])
         points = Points.merged(x, y, w)
         self.scatter += points.scatter
         if len(points.x) < len(x):
@@ -75,9 +86,9 @@ class Merger:
 
 
 def _slice(part: Part, which: slice) -> Part:
-    p = part.points
-    assert p.w is not None
-    return Part(Points(p.x[which], p.y[which], p.w[which]), part.rows[which])
+    points = part.points
+    w = cast(Array, points.w)
+    return Part(Points(points.x[which], points.y[which], w[which]), part.rows[which])
 
 
 def _joined(parts: list[Part]) -> Part:
@@ -95,7 +106,7 @@ class Blocks:
     row : (m + 1,) the row each block begins at, and the end of the last.
     x, weight, ... : of `Bins`.
     n_points, last_x, scatter : of all the data.
-    own : whether every task has its own weights.
+    own : of `Frame`.
     """
 
     size: int
@@ -150,11 +161,11 @@ class _Gathering:
         self.filled = here.stop
 
 
-def gather_blocks(reader: Reader, scaling: TaskScaling, own: bool, size: int, n_inputs: int) -> Blocks:
-    """One pass over rows in order of x, of no more than `n_inputs` distinct ones: the moments of every
+def gather_blocks(reader: Reader, frame: Frame, size: int, n_distinct: int) -> Blocks:
+    """One pass over rows in order of x, of no more than `n_distinct` distinct ones: the moments of every
     `size` points."""
-    merger = Merger(scaling, own)
-    blocks = _Gathering(size, -(-n_inputs // size), scaling.n_tasks, own)
+    merger = Merger(frame)
+    blocks = _Gathering(size, -(-n_distinct // size), frame.scaling.n_tasks, frame.own)
     for row, x, Y in reader.all_rows("moments"):
         part = merger.feed(row, x, Y)
         if part is not None:
@@ -168,7 +179,7 @@ def gather_blocks(reader: Reader, scaling: TaskScaling, own: bool, size: int, n_
     columns = [column[:m] for column in blocks.columns]
     last_x = float(last.points.x[-1])
     return Blocks(
-        size, blocks.row[: m + 1], blocks.x[:m], columns, blocks.n_points, last_x, merger.scatter, own
+        size, blocks.row[: m + 1], blocks.x[:m], columns, blocks.n_points, last_x, merger.scatter, frame.own
     )
 
 
@@ -178,8 +189,8 @@ class PointStore:
     room : bytes of points that may be kept.
     """
 
-    def __init__(self, reader: Reader, blocks: Blocks, scaling: TaskScaling, room: int) -> None:
-        self.reader, self.blocks, self.scaling = reader, blocks, scaling
+    def __init__(self, reader: Reader, blocks: Blocks, frame: Frame, room: int) -> None:
+        self.reader, self.blocks, self.frame = reader, blocks, frame
         patterns = blocks.n_tasks if blocks.own else 1
         self.capacity = max(4, room // (8 * blocks.size * (2 + blocks.n_tasks + patterns)))
         self._kept: OrderedDict[int, Points] = OrderedDict()
@@ -223,7 +234,7 @@ class PointStore:
     def _read(self, chosen: list[int]) -> Iterator[tuple[int, Points]]:
         row = self.blocks.row
         ends = {int(row[b + 1]): b for b in chosen}
-        merger, parts = Merger(self.scaling, self.blocks.own), []
+        merger, parts = Merger(self.frame), []
         for low, x, Y in self.reader.ranges([(int(row[b]), int(row[b + 1])) for b in chosen]):
             parts.append(merger.feed(low, x, Y))
             block = ends.get(low + len(x))

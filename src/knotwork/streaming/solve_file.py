@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,29 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._table_files import TableError
-from ..bins import Bins
-from ..certificate.moments import bound_residual
-from ..certificate.record import assemble
 from ..dual_norm import Rigour
 from ..network import ReLUNetwork
-from ..penalty import Penalty
 from ..scaling import TaskScaling
 from ..solution import Status, TraceEntry
 from ..solvers.blas import one_blas_thread
-from ..solvers.one_input import Found, rounds
-from ..solvers.solve import lam_max_on
+from ..solvers.centred import moved
 from ..solvers.watch import Watch
-from ..solvers.working_set import WorkingSet
-from .blocks import Blocks, PointStore, gather_blocks
+from .blocks import Frame
+from .optimum import Strength, fits_in_memory, optimum_in_memory, optimum_in_pieces
 from .reading import Progress, Reader
 from .sorting import sorted_rows
-from .sources import Source, open_source
-from .streamed_bins import StreamedBins
-from .survey import Survey, survey
+from .sources import open_source
+from .survey import survey
 
 Array = NDArray[np.float64]
 _MEMORY = 1 << 26
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +50,8 @@ class FileFit:
     status : why the solver stopped.
     scaling : Y = scale * Y_task + centre; the problem solved has Y_task.
     input_name, task_names : the columns; T of the latter.
-    n_rows : of the file; n_inputs distinct ones with a label were fitted; n_labels (T,).
+    n_rows : of the file.
+    n_points : distinct inputs with a label; n_labels (T,) the labels of each task.
     passes : rows read from the file, over all passes, over n_rows; with `sorted_rows` also those that
         were read from the sorted copy.
     sorted_rows : whether the rows had to be put in order of the input.
@@ -79,7 +72,7 @@ class FileFit:
     input_name: str
     task_names: tuple[str, ...]
     n_rows: int
-    n_inputs: int
+    n_points: int
     n_labels: NDArray[np.intp]
     passes: float
     sorted_rows: bool
@@ -102,10 +95,12 @@ def solve_file(
     scratch: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> FileFit:
-    """min over networks of sum_it (y_it - f_t(x_i))^2 / 2 + lam sum_k |v_k| |w_k| (A (9)), the data read in pieces.
+    """min over networks of sum_it (y_it - f_t(x_i))^2 / 2 + lam sum_k |v_k| |w_k| (A (9)), the data read
+    in pieces.
 
-    As `solve` on the whole table. Two passes over the file, and a part of one in each round; where the
-    rows are not in order of the input, two more and a sorted copy in a temporary file.
+    As `solve` on the whole table. Two passes over the file, and parts of one in each round; where the
+    rows are not in order of the input, one more and a sorted copy in a temporary file. A table that
+    `memory` holds eight times is solved in memory.
 
     Parameters
     ----------
@@ -129,49 +124,40 @@ def solve_file(
     ReadingStopped : where time or `progress` ends a first pass, when nothing can be returned yet.
     TypeError, ValueError, OSError : naming the argument.
     """
-    _check_arguments(lam, lam_ratio, memory, scale)
+    _check_options(memory, scale)
+    strength = _strength(lam, lam_ratio)
     watch = Watch(tol, max_rounds, max_seconds, progress)
     source = open_source(path, input, tasks)
     try:
         with one_blas_thread(), _scratch(scratch) as folder:
             reader = Reader(source, memory // 32, progress, max_seconds)
-            return _fit(reader, lam, lam_ratio, memory, scale, watch, folder)
+            return _fit(reader, strength, memory, scale, watch, folder)
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
 
 
 def _fit(
-    reader: Reader,
-    lam: float | None,
-    lam_ratio: float | None,
-    memory: int,
-    scale: str,
-    watch: Watch,
-    folder: "_Scratch",
+    reader: Reader, strength: Strength, memory: int, scale: str, watch: Watch, folder: _Scratch
 ) -> FileFit:
     source = reader.source
     found = survey(reader)
     scaling = found.scaling if scale == "task" else TaskScaling.none(len(source.task_names))
-    ordered, n_inputs = reader, found.n_inputs
-    if not found.in_order:
-        rows, n_inputs = sorted_rows(reader, folder.path(), memory // 2)
-        ordered = reader.onto(rows)
-    size = _block_size(n_inputs, len(source.task_names), found.partial, memory // 4)
-    blocks = gather_blocks(ordered, scaling, found.partial, size, n_inputs)
-    bins = StreamedBins(PointStore(ordered, blocks, scaling, memory // 8))
-    _require_lines(bins, source)
-    largest = lam_max_on(bins)
-    if lam is None:
-        assert lam_ratio is not None
-        lam = lam_ratio * largest if largest > 0 else 1.0
-    best = _solve(bins, lam, watch)
+    frame = Frame(scaling, found.partial, found.origin)
+    ordered, n_distinct = reader, found.n_distinct
+    if fits_in_memory(reader, memory):
+        best = optimum_in_memory(reader, frame, strength, watch)
+    else:
+        if not found.in_order:
+            rows, n_distinct = sorted_rows(reader, folder.path(), memory // 2)
+            ordered = reader.onto(rows)
+        best = optimum_in_pieces(ordered, frame, n_distinct, memory, strength, watch)
     proof = best.certificate
     done = proof.relative_gap <= watch.tol
     read = source.rows_read + (0 if ordered is reader else ordered.source.rows_read)
     return FileFit(
-        scaling.to_data_units(best.network),
-        lam,
-        largest,
+        scaling.to_data_units(moved(best.network, np.array([frame.origin]))),
+        best.lam,
+        best.lam_max,
         proof.primal,
         proof.dual,
         proof.gap,
@@ -182,7 +168,7 @@ def _fit(
         source.input_name,
         source.task_names,
         source.n_rows,
-        blocks.n_points,
+        best.n_points,
         found.n_labels,
         read / source.n_rows,
         ordered is not reader,
@@ -191,61 +177,8 @@ def _fit(
     )
 
 
-def _solve(bins: StreamedBins, lam: float, watch: Watch) -> Found:
-    """Rounds of the working set, the gap asked of them smaller where the certificate asks for more."""
-
-    def certified(
-        small: ReLUNetwork, alpha: Array | None, bins: Bins | None = None, polish: bool = True
-    ) -> Found:
-        assert bins is not None
-        bound = bound_residual(copy(bins), small, lam, Penalty(), polish)
-        primal, gap = bound.primal, bound.gap
-        proof = assemble(primal, primal - gap, gap, bound.floor, bound.worst, _no_dual_point)
-        return Found(small, proof, bound.peak)
-
-    working = WorkingSet(bins.points, lam, watch.out_of_time, bins)
-    best: Found | None = None
-    tol = 0.5 * watch.tol
-    for _ in range(_ATTEMPTS):
-        found = rounds(working, tol, watch, False, certified)
-        assert found is not None
-        if best is None or found.certificate.gap < best.certificate.gap:
-            best = found
-        if best.certificate.relative_gap <= watch.tol or watch.status is not None:
-            break
-        tol *= 0.03
-    assert best is not None
-    return best
-
-
-def _no_dual_point() -> Array:
-    raise NotImplementedError("the dual point of a file has as many rows as the file and is not kept")
-
-
-def _block_size(n_inputs: int, n_tasks: int, own: bool, memory: int) -> int:
-    """The least power of 2 with which the moments of all blocks take no more than `memory` bytes."""
-    patterns = n_tasks if own else 1
-    most = max(64, memory // (8 * (2 + 3 * patterns + 2 * n_tasks)))
-    size = 1
-    while size * most < n_inputs:
-        size *= 2
-    return size
-
-
-def _require_lines(bins: StreamedBins, source: Source) -> None:
-    """Raise where a task has all its labels at one input: no slope is determined by them."""
-    total, moment, _ = bins.residual_sums()
-    weight = bins.weight.sum(axis=0)
-    centre = np.sum(bins.weight * bins.mean_x, axis=0) / weight
-    spread = np.sum(bins.sxx + bins.weight * (bins.mean_x - centre) ** 2, axis=0)
-    single = np.flatnonzero(np.broadcast_to(spread, total.shape[1:]) == 0)
-    if len(single):
-        name = source.task_names[int(single[0])]
-        raise TableError(f"tasks: column {name!r} has labels at one input only; leave it out")
-    del moment
-
-
-def _check_arguments(lam: float | None, lam_ratio: float | None, memory: int, scale: str) -> None:
+def _strength(lam: float | None, lam_ratio: float | None) -> Strength:
+    """lam, or its share of lam_max; 1 where that is 0, as no lam > 0 needs a neuron there."""
     if (lam is None) == (lam_ratio is None):
         given = "neither" if lam is None else "both"
         raise ValueError(f"lam: give one of lam and lam_ratio, got {given}")
@@ -256,6 +189,15 @@ def _check_arguments(lam: float | None, lam_ratio: float | None, memory: int, sc
             or not 0 < value < math.inf
         ):
             raise ValueError(f"{name}: must be a finite number > 0, got {value!r}")
+    if lam is not None:
+        strength = float(lam)
+        return lambda largest: strength
+    assert lam_ratio is not None
+    ratio = float(lam_ratio)
+    return lambda largest: ratio * largest if largest > 0 else 1.0
+
+
+def _check_options(memory: int, scale: str) -> None:
     if isinstance(memory, bool) or not isinstance(memory, int | np.integer) or memory <= 0:
         raise ValueError(f"memory: must be a number of bytes > 0, got {memory!r}")
     if scale not in ("task", "none"):

@@ -29,12 +29,12 @@ def sorted_rows(reader: Reader, folder: Path, memory: int) -> tuple[RowFile, int
     runs_file, rows_file = folder / "runs", folder / "rows"
     # a run, its order, and the run in order are held at once
     ends = _write_runs(reader, runs_file, max(reader.most, memory // (3 * 8 * width)))
-    n_inputs, last = 0, np.nan
+    n_distinct, last = 0, np.nan
     with rows_file.open("wb") as out:
         each = max(16, memory // (3 * 8 * width * len(ends)))
         written = 0
         for rows in _merged(runs_file, ends, width, each):
-            n_inputs += int(np.count_nonzero(np.diff(rows[:, 0], prepend=last)))
+            n_distinct += int(np.count_nonzero(np.diff(rows[:, 0], prepend=last)))
             last = float(rows[-1, 0])
             rows.tofile(out)
             written += len(rows)
@@ -42,7 +42,7 @@ def sorted_rows(reader: Reader, folder: Path, memory: int) -> tuple[RowFile, int
     runs_file.unlink()
     names = (source.input_name, source.task_names)
     dtype, shape = np.dtype(np.float64), (source.n_rows, width)
-    return RowFile(rows_file, dtype, 0, shape, np.arange(width), names), n_inputs
+    return RowFile(rows_file, dtype, 0, shape, np.arange(width), names), n_distinct
 
 
 def _write_runs(reader: Reader, file: Path, run_rows: int) -> list[int]:

@@ -75,7 +75,8 @@ class StreamedBins(Bins):
         block = self.store.blocks.size
         n = self.store.blocks.n_points
         if size >= block or (len(starts) == 1 and starts[0] % block == 0 and starts[0] + size == n):
-            return [starts, np.full(len(starts), size), *self._merged(starts // block, -(-size // block))]
+            columns: list[Any] = [starts, np.full(len(starts), size)]
+            return columns + self._merged(starts // block, -(-size // block))
         return self._read(starts, size)
 
     def _merged(self, first: Index, count: int) -> list[Array]:
@@ -96,14 +97,14 @@ class StreamedBins(Bins):
     def _read(self, starts: Index, size: int) -> list[Array]:
         """x and the moments of parts of blocks."""
         of = starts // self.store.blocks.size
-        out: list[list[Array]] = []
+        out: list[list[Any]] = []
         for wanted in self.store.batches(np.unique(of)):
             loaded = self.store.load(wanted)
             inside = (of >= wanted[0]) & (of <= wanted[-1])
             ends = np.cumsum([len(points.x) for points in loaded])
             offset = np.concatenate([[0], ends[:-1]]) - wanted * self.store.blocks.size
             local = starts[inside] + offset[np.searchsorted(wanted, of[inside])]
-            columns = summarise(_together(loaded), local, size)
+            columns: list[Any] = summarise(_together(loaded), local, size)
             columns[0] = starts[inside]
             out.append(columns)
         return [np.concatenate(column) for column in zip(*out, strict=True)]

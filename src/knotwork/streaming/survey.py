@@ -13,6 +13,7 @@ from .reading import Reader
 
 Array = NDArray[np.float64]
 _LIMIT = 1e50
+_FAR = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,16 +21,19 @@ class Survey:
     """What one pass tells of a file.
 
     in_order : whether x never decreases from row to row.
-    n_inputs : changes of x from row to row, and one: the distinct inputs where they are in order.
+    n_distinct : changes of x from row to row, and one: the distinct inputs where they are in order.
     partial : whether any row has some of its labels, but not all.
     n_labels : (T,).
+    origin : what to subtract from inputs that lie many times their range away from 0, else 0; so far
+        away the subtraction is exact (Sterbenz).
     scaling : mean and standard deviation of every task.
     """
 
     in_order: bool
-    n_inputs: int
+    n_distinct: int
     partial: bool
     n_labels: NDArray[np.intp]
+    origin: float
     scaling: TaskScaling
 
 
@@ -43,57 +47,70 @@ def survey(reader: Reader) -> Survey:
     names = reader.source.task_names
     n_tasks = len(names)
     moments = _Moments(n_tasks)
-    in_order, partial, n_inputs = True, False, 0
-    last = -np.inf
+    in_order, partial, n_distinct = True, False, 0
+    last = high = -np.inf
+    low = np.inf
     for row, x, Y in reader.all_rows("survey"):
         _check(x[:, None], row, (reader.source.input_name,), "input", allow_nan=False)
-        seen = ~np.isnan(Y)
+        # column by column: NumPy is slow over short rows
+        seen = [~np.isnan(y) for y in Y.T]
         _check(Y, row, names, "tasks", allow_nan=True)
-        if not seen.all():
-            some = seen.any(axis=1)
-            partial = partial or not np.array_equal(some, seen.all(axis=1))
+        if not partial:
+            partial = not all(np.array_equal(seen[0], one) for one in seen[1:])
         step = np.diff(x, prepend=last)
         in_order = in_order and not np.any(step < 0)
-        n_inputs += int(np.count_nonzero(step))
-        last = float(x[-1])
+        n_distinct += int(np.count_nonzero(step))
+        last, low, high = float(x[-1]), min(low, float(x.min())), max(high, float(x.max()))
         moments.add(Y, seen)
-    if n_inputs == 0:
+    if n_distinct == 0:
         raise TableError("has no rows; a fit needs at least one")
     empty = np.flatnonzero(moments.count == 0)
     if len(empty):
         raise TableError(f"tasks: column {names[int(empty[0])]!r} holds no number; leave it out")
-    return Survey(in_order, n_inputs, partial, moments.count.astype(np.intp), moments.scaling())
+    origin = low if min(abs(low), abs(high)) > _FAR * (high - low) else 0.0
+    n_labels = moments.count.astype(np.intp)
+    return Survey(in_order, n_distinct, partial, n_labels, origin, moments.scaling())
 
 
 class _Moments:
-    """Count, range, mean and spread of every task (Chan, Golub, LeVeque 1983)."""
+    """Count, range, mean and spread of every task (Chan, Golub, LeVeque 1983).
+
+    The mean is held as what the first label lacks of it, for far from 0 a mean has few digits.
+    """
 
     def __init__(self, n_tasks: int) -> None:
-        self.count, self.mean, self.spread = np.zeros((3, n_tasks))
+        self.count, self.mean, self.spread, self.origin = np.zeros((4, n_tasks))
         self.low, self.high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
 
-    def add(self, Y: Array, seen: NDArray[np.bool_]) -> None:
-        n = np.count_nonzero(seen, axis=0).astype(np.float64)
-        safe = np.maximum(n, 1.0)
-        self.low = np.minimum(self.low, np.where(seen, Y, np.inf).min(axis=0))
-        self.high = np.maximum(self.high, np.where(seen, Y, -np.inf).max(axis=0))
-        mean = np.where(seen, Y, 0.0).sum(axis=0) / safe
-        deviation = np.where(seen, Y - mean, 0.0)
-        step = mean - self.mean
-        total = np.maximum(self.count + n, 1.0)
-        self.spread += np.einsum("nt,nt->t", deviation, deviation) + step * step * self.count * (n / total)
-        self.mean += step * (n / total)
-        self.count += n
+    def add(self, Y: Array, seen: list[NDArray[np.bool_]]) -> None:
+        for t, there in enumerate(seen):
+            y = Y[:, t][there]
+            n = len(y)
+            if n == 0:
+                continue
+            if self.count[t] == 0:
+                self.origin[t] = y[0]
+            self.low[t], self.high[t] = min(self.low[t], y.min()), max(self.high[t], y.max())
+            y -= self.origin[t]
+            mean = float(y.mean())
+            deviation = y - mean
+            step, share = mean - self.mean[t], n / (self.count[t] + n)
+            self.spread[t] += deviation @ deviation + step * step * self.count[t] * share
+            self.mean[t] += step * share
+            self.count[t] += n
 
     def scaling(self) -> TaskScaling:
         """As `TaskScaling.of`: scale 1 where all labels are equal."""
         varies = self.high > self.low
         deviation = np.sqrt(self.spread / self.count)
-        return TaskScaling(np.where(varies, self.mean, self.low), np.where(varies, deviation, 1.0))
+        return TaskScaling(
+            np.where(varies, self.origin + self.mean, self.low), np.where(varies, deviation, 1.0)
+        )
 
 
 def _check(values: Array, row: int, names: tuple[str, ...], role: str, allow_nan: bool) -> None:
-    wrong = np.isinf(values) | (np.abs(values) > _LIMIT) if allow_nan else ~(np.abs(values) <= _LIMIT)
+    size = np.abs(values)
+    wrong = size > _LIMIT if allow_nan else ~(size <= _LIMIT)
     if wrong.any():
         at, column = (int(i) for i in np.argwhere(wrong)[0])
         value = values[at, column]
