@@ -155,23 +155,20 @@ CASES: dict[str, Callable[[int], Case]] = {
 
 
 def truth(case: Case, seed: int) -> tuple[float, float]:
-    """Error together over apart at the held-out labels, tasks counting the same, and its standard error
-    over the inputs."""
+    """Error together over apart at the held-out labels, geometric mean over the tasks, and its standard
+    error over the inputs."""
     setting = Setting(
         Squared(), None, case.scheme, 5, case.X.shape[1] == 1, seed, int((~np.isnan(case.Y)).sum())
     )
-    unit = np.nanvar(case.Y, axis=0)
     rows = ~np.isnan(case.Y).all(axis=1)
-    count = case.counted.sum(axis=0)
-    errors = []
+    squares = []
     for name in ("together", "apart"):
         f, _ = predictions(name, case.X[rows], case.Y[rows], case.X_new, setting)
-        square = (np.where(case.counted, case.Y_new - f, 0.0) ** 2 + case.counted * case.noise) / unit
-        errors.append((square / count).sum(axis=1))
-    together, apart = errors
-    ratio = float(together.sum() / apart.sum())
-    spread = float(np.sqrt(np.sum((together - ratio * apart) ** 2)) / apart.sum())
-    return ratio, spread
+        squares.append(np.where(case.counted, (case.Y_new - f) ** 2 + case.noise, 0.0))
+    together, apart = (square / square.sum(axis=0) for square in squares)
+    total = [square.sum(axis=0) for square in squares]
+    ratio = float(np.exp(np.mean(np.log(total[0]) - np.log(total[1]))))
+    return ratio, ratio * float(np.linalg.norm((together - apart).mean(axis=1)))
 
 
 def verdict_of(ratio: float) -> str:

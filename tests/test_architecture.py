@@ -66,6 +66,7 @@ ONLY_IN = {
     "onnx": {"interchange"},
     "sklearn": {"interchange", "deep", "estimators", "comparing"},
     "plotly": {"report"},
+    "pyarrow": {"_table_files", "streaming"},
 }
 
 

@@ -42,6 +42,10 @@ _EXPORTS = {
     "solve": "solvers.solve",
     "lam_max": "solvers.solve",
     "solve_n_knots": "solvers.solve",
+    "solve_file": "streaming.solve_file",
+    "FileFit": "streaming.solve_file",
+    "Reading": "streaming.reading",
+    "ReadingStopped": "streaming.reading",
     "uniqueness": "theory.uniqueness",
     "Uniqueness": "theory.uniqueness",
     "SolutionSet": "theory.solution_set",
@@ -170,6 +174,10 @@ if TYPE_CHECKING:
     from .storage import load as load
     from .storage import read_metadata as read_metadata
     from .storage import save as save
+    from .streaming.reading import Reading as Reading
+    from .streaming.reading import ReadingStopped as ReadingStopped
+    from .streaming.solve_file import FileFit as FileFit
+    from .streaming.solve_file import solve_file as solve_file
     from .tables import Table as Table
     from .tables import read_table as read_table
     from .theory.approach import Approach as Approach

@@ -29,7 +29,9 @@ def bends(n=60, seed=0, noise=0.05):
 def ridges(n=80, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, 2))
-    return X, np.column_stack([np.abs(X[:, 0]), X[:, 1] - np.abs(X[:, 0])]) + 0.05 * rng.standard_normal((n, 2))
+    return X, np.column_stack([np.abs(X[:, 0]), X[:, 1] - np.abs(X[:, 0])]) + 0.05 * rng.standard_normal(
+        (n, 2)
+    )
 
 
 def with_gaps(Y, share=0.25, seed=1):
@@ -67,7 +69,10 @@ def test_units_of_the_labels_change_nothing():
     f = MultiTaskReLURegressor(0.05).fit(X, Y).predict(X)
     unit, origin = np.array([2.0, 0.5, 1e3]), np.array([1.0, -7.0, 0.0])
     np.testing.assert_allclose(
-        MultiTaskReLURegressor(0.05).fit(X, Y * unit + origin).predict(X), f * unit + origin, rtol=1e-6, atol=1e-9
+        MultiTaskReLURegressor(0.05).fit(X, Y * unit + origin).predict(X),
+        f * unit + origin,
+        rtol=1e-6,
+        atol=1e-9,
     )
 
 
@@ -176,9 +181,9 @@ def test_grid_search_with_missing_labels_takes_the_lam_that_predicts_best():
     gaps = with_gaps(Y)
     ratios = [0.5, 0.05, 0.005, 1e-7]
     folds = KFold(4, shuffle=True, random_state=0)
-    search = GridSearchCV(
-        MultiTaskReLURegressor(), {"lam_ratio": ratios}, cv=folds, error_score="raise"
-    ).fit(X, gaps)
+    search = GridSearchCV(MultiTaskReLURegressor(), {"lam_ratio": ratios}, cv=folds, error_score="raise").fit(
+        X, gaps
+    )
     # the same by hand
     wanted = []
     for ratio in ratios:
@@ -295,7 +300,9 @@ def test_it_can_be_copied_cloned_and_pickled(data, arguments):
 
 def test_a_gap_above_tol_is_told():
     X, Y = ridges()
-    with pytest.warns(ConvergenceWarning, match=r"gap .* is above tol=1e-06: stopped at max_seconds.*increase"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"gap .* is above tol=1e-06: stopped at max_seconds.*increase"
+    ):
         model = MultiTaskReLURegressor(0.5, max_seconds=1e-4).fit(X, Y)
     assert model.duality_gap_ > 1e-6
     with warnings.catch_warnings():
@@ -326,7 +333,9 @@ def test_refit_is_least_squares_on_the_neurons(data):
         seen = ~np.isnan(gaps[:, t])
         features = np.column_stack([hinges, X])
         wanted = LinearRegression().fit(features[seen], gaps[seen, t]).predict(features)
-        np.testing.assert_allclose(model.predict(X)[:, t], wanted, rtol=1e-6, atol=1e-8 * np.nanstd(gaps[:, t]))
+        np.testing.assert_allclose(
+            model.predict(X)[:, t], wanted, rtol=1e-6, atol=1e-8 * np.nanstd(gaps[:, t])
+        )
     assert model.score(X, gaps) > shrunk.score(X, gaps)
 
 

@@ -39,6 +39,7 @@ def reproduce(
         bool,
         typer.Option("--interactive", help="Also surfaces to turn and points to drag, in the same page."),
     ] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Also every figure as a PNG file.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the experiments and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,10 +68,16 @@ def reproduce(
     options += ["--interactive"] if interactive else []
     command = shlex.join(["knotwork", "reproduce", *(names or []), *options])
     write_page(paper_page(results, command=command, interactive=interactive), page)
+    files = [page, claims, out / "records"]
+    if pictures:
+        from ..report.gallery import gallery
+
+        gallery(results, out / "pictures")
+        files.append(out / "pictures")
     record = {"command": command, "experiments": [result.summary() for result in results]}
     with replacing(claims) as beside:
         beside.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if as_json:
         print_json(record)
     else:
-        show_claims(results, [page, claims, out / "records"], time.perf_counter() - began)
+        show_claims(results, files, time.perf_counter() - began)

@@ -18,14 +18,15 @@ Array = NDArray[np.float64]
 Verdict = Literal["together", "apart", "no difference"]
 TOGETHER, APART = "together", "apart"
 
-# an error below this share of the labels' variance is none
-_NO_ERROR = 1e-12
+# a smaller error, a share of the labels' variance, is none: ratios of rounding say nothing
+_NO_ERROR = 1e-6
 
 
 class Ratio(NamedTuple):
-    """The error of one method over another's, and the ends of its interval (NaN with one fold).
+    """The error of one method over another's, a geometric mean, and the ends of its interval.
 
-    Below 1 the first method is better; an interval that holds 1 leaves it open.
+    Below 1 the first method is better; an interval that holds 1 leaves it open. Its ends are NaN where only
+    one fold is known.
     """
 
     ratio: float
@@ -84,16 +85,17 @@ class Comparison:
         return np.nanmean(self.errors, axis=2)
 
     def ratio(self, method: str, to: str = APART, task: int | None = None) -> Ratio:
-        """exp of the mean over folds of log(error of `method` / error of `to`), with its interval.
+        """exp of the mean over tasks and folds of log(error of `method` / error of `to`), with its interval.
 
-        Both errors of a fold are of the same labels, so that what is hard in a fold cancels; logarithms
-        give every fold the same say, however large its errors are. The interval is that of
-        `corrected_interval`.
+        Both errors of a task in a fold are of the same labels, so that what is hard there cancels.
+        Logarithms give every task and fold the same say: a ratio has no unit, and the errors of a task that
+        is hardly learned, or of a fold that asks for extrapolation, do not drown all others. The interval
+        is that of `corrected_interval` for the folds' means.
 
         Parameters
         ----------
         method, to : two of `methods`.
-        task : of this task; of the mean over all tasks when None.
+        task : of this task; of all tasks when None.
 
         Raises
         ------
@@ -105,9 +107,13 @@ class Comparison:
         return Ratio(*np.exp(found).tolist())
 
     def fold_ratios(self, method: str, to: str = APART, task: int | None = None) -> Array:
-        """(J,) error of `method` over error of `to` in every fold; NaN where the task had no label."""
-        one, other = self._errors_of(method, "method", task), self._errors_of(to, "to", task)
-        return np.maximum(one, _NO_ERROR) / np.maximum(other, _NO_ERROR)
+        """(J,) error of `method` over error of `to` in every fold, of all tasks their geometric mean; NaN
+        where the task had no label. Errors up to 1e-6 count as that."""
+        one, other = self._errors_of(method, "method"), self._errors_of(to, "to")
+        if task is not None and not 0 <= task < self.n_tasks:
+            raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
+        ratios = np.maximum(one, _NO_ERROR) / np.maximum(other, _NO_ERROR)
+        return np.exp(np.nanmean(np.log(ratios), axis=0)) if task is None else ratios[task]
 
     @property
     def verdict(self) -> Verdict:
@@ -126,17 +132,17 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """The method of least mean error."""
-        return self.methods[int(np.argmin(self.mean_errors))]
+        """The method of least `ratio`."""
+        return min(self.methods, key=lambda name: self.ratio(name).ratio)
 
     @property
     def sentence(self) -> str:
         """The verdict in words, with its interval, and whether another method does better."""
         chosen = APART if self.verdict == "apart" else TOGETHER
-        others = [k for k, name in enumerate(self.methods) if name not in (TOGETHER, APART)]
+        others = [name for name in self.methods if name not in (TOGETHER, APART)]
         rival = None
         if others:
-            name = self.methods[min(others, key=lambda k: self.mean_errors[k])]
+            name = min(others, key=lambda name: self.ratio(name).ratio)
             rival = (name, self.ratio(name, chosen))
         return sentence(
             self.verdict, self.ratio(TOGETHER), self.n_tasks, self.level, self.margin, chosen, rival
@@ -182,13 +188,10 @@ class Comparison:
         found = self.ratio(method, APART, task)
         return {name: _finite(value) for name, value in found._asdict().items()}
 
-    def _errors_of(self, method: str, name: str, task: int | None) -> Array:
+    def _errors_of(self, method: str, name: str) -> Array:
         if method not in self.methods:
             raise ValueError(f"{name}: must be one of {', '.join(self.methods)}, got {method!r}")
-        if task is not None and not 0 <= task < self.n_tasks:
-            raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
-        k = self.methods.index(method)
-        return self.fold_errors[k] if task is None else self.errors[k, task]
+        return self.errors[self.methods.index(method)]
 
 
 def _finite(value: float) -> float | None:

@@ -60,7 +60,8 @@ def compare(
     part, which also says whether least squares on the chosen knots (`knotwork.refit`, one input, squared
     loss) does better. With the largest lam each is a line, so that neither can be much worse than that.
 
-    The verdict rests on the paired interval of log(error together / error apart), see `Comparison.ratio`.
+    The verdict rests on the paired interval of log(error together / error apart), the mean over tasks and
+    folds, see `Comparison.ratio`.
 
     Parameters
     ----------

@@ -5,4 +5,9 @@ from .regressor import MultiTaskReLURegressor
 from .stacked import StackedReLURegressor
 from .transformer import SharedKnotTransformer
 
-__all__ = ["MultiTaskReLUClassifier", "MultiTaskReLURegressor", "SharedKnotTransformer", "StackedReLURegressor"]
+__all__ = [
+    "MultiTaskReLUClassifier",
+    "MultiTaskReLURegressor",
+    "SharedKnotTransformer",
+    "StackedReLURegressor",
+]

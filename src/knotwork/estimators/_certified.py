@@ -97,7 +97,11 @@ class CertifiedEstimator(BaseEstimator):
         if not isinstance(self.lam, str):
             raise ValueError(f"lam_ratio: cannot be given beside lam={self.lam!r}; leave lam at 'cv'")
         ratio = self.lam_ratio
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float | np.number) or not 0 < ratio < math.inf:
+        if (
+            isinstance(ratio, bool)
+            or not isinstance(ratio, int | float | np.number)
+            or not 0 < ratio < math.inf
+        ):
             raise ValueError(f"lam_ratio: must be a number > 0, got {ratio!r}; lam=0 interpolates")
         return float(ratio)
 
@@ -136,7 +140,8 @@ class CertifiedEstimator(BaseEstimator):
         return f"<div><p>{html.escape(self._certificate_text())}</p>{diagram}</div>"
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        kept: Any = super().__getstate__()
+        state: dict[str, Any] = dict(kept)
         if isinstance(state.get("solution_"), Solution):
             state["solution_"] = _portable(state["solution_"])
         validation = state.get("cross_validation_")
@@ -175,7 +180,9 @@ def refit_network(solution: Solution) -> ReLUNetwork:
     for t in range(problem.n_tasks):
         seen = weight[:, t] > 0
         root = np.sqrt(weight[seen, t])
-        fitted[:, t] = np.linalg.lstsq(features[seen] * root[:, None], problem.Y[seen, t] * root, rcond=None)[0]
+        fitted[:, t] = np.linalg.lstsq(features[seen] * root[:, None], problem.Y[seen, t] * root, rcond=None)[
+            0
+        ]
     k, d = network.n_neurons, inputs.shape[1]
     A = fitted[k : k + d] if linear else None
     return ReLUNetwork(network.W, network.b, read_only(fitted[:k]), A, fitted[-1])  # type: ignore[arg-type]

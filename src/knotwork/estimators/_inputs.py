@@ -1,16 +1,20 @@
-"""What comes in: tables, columns, masked arrays and weights, as float64 arrays with NaN where a label is missing."""
+"""What comes in: tables, columns, masked arrays and weights, as float64; NaN where a label is missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import sklearn.utils.validation
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from ..scaling import TaskScaling
 
 Array = NDArray[np.float64]
+# their types are not declared
+check_array: Any = sklearn.utils.validation.check_array
+validate_data: Any = sklearn.utils.validation.validate_data
 
 
 def as_inputs(estimator: Any, X: Any, *, reset: bool) -> Array:
@@ -26,8 +30,7 @@ def as_inputs(estimator: Any, X: Any, *, reset: bool) -> Array:
             "X: masked entries have no value to predict from; impute them or drop their rows "
             "(masked labels are fine: they are missing)"
         )
-    checked: Any = validate_data(estimator, X, reset=reset, dtype=np.float64, order="C")
-    return checked
+    return validate_data(estimator, X, reset=reset, dtype=np.float64, order="C")
 
 
 def as_labels(estimator: Any, X: Array, Y: Any) -> Array:
@@ -43,8 +46,9 @@ def as_labels(estimator: Any, X: Array, Y: Any) -> Array:
         )
     if np.ma.isMaskedArray(Y):
         # NumPy functions drop masks without a word
-        Y = np.ma.asarray(Y).astype(np.float64).filled(np.nan)
-    checked: Any = check_array(
+        masked: Any = np.ma.asarray(Y).astype(np.float64)
+        Y = masked.filled(np.nan)
+    checked = check_array(
         Y,
         dtype=np.float64,
         ensure_2d=False,
@@ -69,7 +73,7 @@ def as_weight(sample_weight: Any, Y: Array) -> Array | None:
         return None
     if isinstance(sample_weight, int | float | np.number):
         sample_weight = np.full(len(Y), sample_weight)
-    weight: Any = check_array(
+    weight = check_array(
         sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight", order="C"
     )
     if weight.shape not in ((len(Y),), Y.shape):

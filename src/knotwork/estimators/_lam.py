@@ -13,7 +13,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._validate import read_only
+from ..certificate import sees_moments
 from ..certificate.labels import Labels
+from ..losses import Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..selection import CrossValidation, cross_validate
@@ -28,8 +30,9 @@ Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
 Seed = int | np.random.Generator | None
 
-ONE_INPUT = (50, 1e-4)
-SEVERAL_INPUTS = (10, 1e-3)
+# how many lams, and the last over the first
+PATH = (50, 1e-4)
+WALK = (10, 1e-3)
 # held-out losses differ by far more than what a certificate would still find
 _FOLD_TOL, _FOLD_ROUNDS, _FOLD_CELLS = 1e-2, 5, 3_000
 _PATIENCE = 2
@@ -39,7 +42,7 @@ _CLOSE, _MOST_ROUNDS = 1e-3, 30
 
 @dataclass(frozen=True)
 class Limits:
-    """Of every solve: `tol`, `max_seconds`, `max_cells`, `max_rounds` as in `knotwork.solve`, and its seed."""
+    """Of every solve: `tol`, `max_seconds`, `max_cells`, `max_rounds` as in `solve`, and its seed."""
 
     tol: float
     max_seconds: float | None
@@ -62,10 +65,10 @@ class Limits:
 
 
 def largest_lam(problem: Problem, limits: Limits) -> float:
-    """`knotwork.lam_max`; in several inputs the neurons are searched where there are more than
-    `max_cells`, and where c and A are penalised the fixed point lam = |response at the free fit of lam|
-    is followed from lam = infinity."""
-    if problem.n_inputs == 1 or not problem.loss_function.smooth:
+    """The least lam without a neuron, as `knotwork.lam_max`; in several inputs the neurons are searched
+    where there are more than `max_cells`, and where c and A are penalised the fixed point lam = |response
+    at the free fit of lam| is followed from lam = infinity."""
+    if not problem.loss_function.smooth or _has_path(problem):
         return lam_max(problem)
     if not problem.penalty.biases:
         return _response(problem, limits)
@@ -77,6 +80,11 @@ def largest_lam(problem: Problem, limits: Limits) -> float:
         if abs(lam - last) <= _CLOSE * last:
             break
     return lam
+
+
+def _has_path(problem: Problem) -> bool:
+    """Squared loss, one input, biases and skip connection free."""
+    return sees_moments(problem) and isinstance(problem.loss, Squared)
 
 
 def _response(problem: Problem, limits: Limits) -> float:
@@ -99,16 +107,18 @@ def make_folds(cv: Any, problem: Problem, y: Any, classifier: bool) -> list[Fold
     ------
     ValueError : where a fold leaves a task without a label to learn from, or holds none out.
     """
-    counted = (problem.label_weight() > 0).any(axis=1)
-    rows = np.flatnonzero(counted) if cv is None or isinstance(cv, int | np.integer) else np.arange(len(counted))
+    weight = problem.label_weight()
+    rows = np.arange(problem.n_rows)
+    if cv is None or isinstance(cv, int | np.integer):
+        rows = np.flatnonzero((weight > 0).any(axis=1))
     y = None if y is None else y[rows]
-    splitter = check_cv(cv, y, classifier=classifier)
+    checked: Any = check_cv
+    splitter = checked(cv, y, classifier=classifier)
     stand_in = np.zeros(len(rows)) if y is None else y
     folds = [
         (_as_rows(rows, train), _as_rows(rows, test))
         for train, test in splitter.split(problem.X[rows], stand_in)
     ]
-    weight = problem.label_weight()
     for k, (train, test) in enumerate(folds):
         bare = np.flatnonzero(~(weight[train] > 0).any(axis=0))
         if len(bare):
@@ -135,11 +145,11 @@ def choose(
     n_jobs: int | None,
     verbose: int,
 ) -> CrossValidation:
-    """lam by held-out labels. In one input all lams of the path; in several inputs from lam_max down,
-    all folds side by side, until one is worse in every fold than the best or two in a row are no better;
-    there the folds are solved roughly."""
-    if problem.n_inputs == 1:
-        count, ratio = ONE_INPUT
+    """lam by held-out labels. Where a path costs little, at all its lams; else from lam_max down, all folds
+    side by side and roughly solved, until a lam is worse in every fold than the best, or two in a row are
+    no better."""
+    if _has_path(problem):
+        count, ratio = PATH
         return cross_validate(
             problem,
             folds,
@@ -167,7 +177,7 @@ def _walk(
         raise ValueError(f"rule: must be 'min' or '1se', got {rule!r}")
     if rule == "1se" and len(folds) == 1:
         raise ValueError("rule: '1se' needs the spread of several folds, got one; use rule='min'")
-    count, ratio = SEVERAL_INPUTS
+    count, ratio = WALK
     fast = Limits(
         max(limits.tol, _FOLD_TOL), None, min(limits.max_cells, _FOLD_CELLS), limits.seed, _FOLD_ROUNDS
     )
@@ -200,9 +210,10 @@ def _walk(
             break
     if not means:
         raise ValueError(
-            f"max_seconds: {limits.max_seconds} s were over before one lam was tried; allow more, or give lam"
+            f"max_seconds: {limits.max_seconds} s were over before one lam was tried; allow more or give lam"
         )
-    return _summary(problem, lams[: len(means)], np.stack(losses, axis=1), parts, folds, rule, limits, began, status)
+    tried = lams[: len(means)]
+    return _summary(problem, tried, np.stack(losses, axis=1), parts, folds, rule, limits, began, status)
 
 
 @dataclass(frozen=True, eq=False)

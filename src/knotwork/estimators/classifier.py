@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -100,6 +101,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
             if y is None:
                 as_labels(self, X, y)
             y = column_or_1d(y, warn=True)
+            assert_all_finite(y, input_name="y")
             check_classification_targets(y)
             if len(y) != len(X):
                 raise ValueError(f"y: has {len(y)} entries but X has {len(X)} rows; they must match")
@@ -156,7 +158,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
             raise ValueError(f"y: has {Y.shape[1]} columns but the fit has {f.shape[1]} labels")
         weight = label_weight(Y, as_weight(sample_weight, Y))
         total = float(weight.sum())
-        return float(np.sum(weight * (Y == f)) / total) if total > 0 else float("nan")
+        return float(np.sum(weight * (f == Y)) / total) if total > 0 else float("nan")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -48,15 +48,16 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
     refit : predict by least squares on the neurons chosen, without shrinkage. Squared loss only.
     cv : folds, splitter or pairs of rows as in scikit-learn. A number makes unshuffled runs of rows.
     rule : "min", the lam of least held-out loss, or "1se", the largest within one standard error of it.
-    n_lams : how many lams are compared: None for 50 down to 1e-4 lam_max in one input; in several inputs
-        for 10 down to 1e-3 lam_max, ended early where two in a row bring nothing.
+    n_lams : how many lams are compared. None is 50 down to 1e-4 lam_max in one input (squared loss, biases
+        and skip connection free), and else 10 down to 1e-3 lam_max, each fold roughly solved, ended where
+        a lam is worse in every fold than the best, or two in a row are no better.
     tol : the certified relative gap to reach, else there is a ConvergenceWarning.
     max_seconds : stop there with the best network found and its certificate.
     max_cells : in three inputs and more, look at no more cells of the data's arrangement to prove the
         certificate; beyond it neurons are searched and `rigour_` is HEURISTIC.
     random_state : the seed of that search (None is 0); all else is deterministic.
     n_jobs : folds side by side, as in joblib.
-    verbose : 1 prints every lam's held-out loss in several inputs.
+    verbose : 1 prints the held-out loss of every lam, where they are walked through one by one.
 
     Attributes
     ----------

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._validate import as_count
 from ..deep.training import train_stacked
 from ..penalty import Penalty
 from ..problem import Problem
@@ -132,6 +133,8 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
         return labelled_r2(self, self.predict(X), y, sample_weight)
 
     def _seeds(self) -> list[int]:
+        if as_count(self.n_seeds, "n_seeds") == 0:
+            raise ValueError("n_seeds: must be at least 1, got 0")
         if self.random_state is None:
             return list(range(self.n_seeds))
         first = check_random_state(self.random_state).randint(2**31 - self.n_seeds)

@@ -44,7 +44,7 @@ def _picture(found: Comparison, case: Case) -> Html:
 
 def _methods(found: Comparison) -> Html:
     header = ("method", "error", "against apart", f"{100.0 * found.level:g} % interval", "what it is")
-    note = "Mean over the tasks, the least error first."
+    note = "Errors: mean over tasks and folds. Against apart: geometric mean of the ratios, the best first."
     return section("All methods", table(header, method_rows(found), caption=note))
 
 

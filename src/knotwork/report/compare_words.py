@@ -31,14 +31,13 @@ _HELD_OUT = {
 
 
 def method_rows(found: Comparison) -> list[tuple[str, float, str, str, str]]:
-    """Name, mean error, error over apart with its interval, and what it is, least error first."""
-    errors = found.mean_errors
-    rows = []
-    for k in sorted(range(len(found.methods)), key=lambda k: errors[k]):
-        name = found.methods[k]
-        over = found.ratio(name)
+    """Name, mean error, error over apart with its interval, and what it is, the best first."""
+    errors, rows = dict(zip(found.methods, found.mean_errors.tolist(), strict=True)), []
+    overs = {name: found.ratio(name) for name in found.methods}
+    for name in sorted(found.methods, key=lambda name: overs[name].ratio):
+        over = overs[name]
         said = ("", "") if name == "apart" else (signed(over.ratio), _ends(over))
-        rows.append((METHODS.get(name, name), float(errors[k]), *said, _WHAT.get(name, "given by the user")))
+        rows.append((METHODS.get(name, name), errors[name], *said, _WHAT.get(name, "given by the user")))
     return rows
 
 
@@ -65,9 +64,9 @@ def how_sentences(found: Comparison, case: Case) -> list[str]:
         "method learned from the same labels, and chose all it chooses on those alone",
         "errors: mean over the held-out labels of a task, over the variance of its labels, so that 1 is "
         "what predicting its mean does; overall, each task counts the same",
-        f"intervals: {100.0 * found.level:g} %, of the mean of log(error / error) over folds, its variance "
-        "times 1 / folds + held out / learned from, as folds share what they learn from (Nadeau and "
-        "Bengio 2003)",
+        f"intervals: {100.0 * found.level:g} %, of the mean of log(error / error) over tasks and folds, the "
+        "variance between folds times 1 / folds + held out / learned from, as folds share what they learn "
+        "from (Nadeau and Bengio 2003); a ratio is a geometric mean, in which each task and fold has one say",
         f"the verdict is no difference where the interval holds 0 or the difference is within "
         f"{100.0 * found.margin:g} %",
     ]

@@ -11,6 +11,7 @@ from ..dual_norm.several import MANY, MAX_CELLS, UnitNeurons
 from ..free_parts import recession
 from ..losses import Multinomial, Squared
 from ..network import ReLUNetwork
+from ..penalty import Penalty
 from ..points import Points
 from ..problem import Problem
 from ..solution import Solution, Status

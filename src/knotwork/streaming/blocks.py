@@ -104,7 +104,7 @@ class Blocks:
     """The columns of `Bins` for every block of `size` points, and where its rows are.
 
     row : (m + 1,) the row each block begins at, and the end of the last.
-    x, weight, ... : of `Bins`.
+    x, columns : of `Bins`; the columns are weight, mean_x, mean_y, sxx, sxy and syy.
     n_points, last_x, scatter : of all the data.
     own : of `Frame`.
     """
