@@ -157,9 +157,7 @@ CASES: dict[str, Callable[[int], Case]] = {
 def truth(case: Case, seed: int) -> tuple[float, float]:
     """Error together over apart at the held-out labels, geometric mean over the tasks, and its standard
     error over the inputs."""
-    setting = Setting(
-        Squared(), None, case.scheme, 5, case.X.shape[1] == 1, seed, int((~np.isnan(case.Y)).sum())
-    )
+    setting = Setting(Squared(), None, case.scheme, 5, case.X.shape[1] == 1, seed)
     rows = ~np.isnan(case.Y).all(axis=1)
     squares = []
     for name in ("together", "apart"):

@@ -119,6 +119,12 @@ _EXPORTS = {
     "Refit": "selection",
     "cross_validate": "selection",
     "CrossValidation": "selection",
+    "compare": "comparing",
+    "Comparison": "comparing",
+    "MultiTaskReLURegressor": "estimators",
+    "MultiTaskReLUClassifier": "estimators",
+    "StackedReLURegressor": "estimators",
+    "SharedKnotTransformer": "estimators",
     "audit": "auditing",
     "Audit": "auditing",
 }
@@ -132,6 +138,8 @@ if TYPE_CHECKING:
     from .auditing import audit as audit
     from .certificate import Certificate as Certificate
     from .certificate import certify as certify
+    from .comparing import Comparison as Comparison
+    from .comparing import compare as compare
     from .conversions import lam_from_weight_decay as lam_from_weight_decay
     from .conversions import weight_decay_from_lam as weight_decay_from_lam
     from .datasets import load_dataset as load_dataset
@@ -146,6 +154,10 @@ if TYPE_CHECKING:
     from .dual_norm import Rigour as Rigour
     from .dual_norm.arcs import arcs_dual_norm as arcs_dual_norm
     from .dual_norm.knots import knots_dual_norm as knots_dual_norm
+    from .estimators import MultiTaskReLUClassifier as MultiTaskReLUClassifier
+    from .estimators import MultiTaskReLURegressor as MultiTaskReLURegressor
+    from .estimators import SharedKnotTransformer as SharedKnotTransformer
+    from .estimators import StackedReLURegressor as StackedReLURegressor
     from .interchange import from_onnx as from_onnx
     from .interchange import from_sklearn as from_sklearn
     from .interchange import from_torch as from_torch

@@ -241,6 +241,10 @@ def test_weights_count_rows():
     weighted = MultiTaskReLURegressor(1.0).fit(X, Y, sample_weight=weight)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-9)
     assert np.abs(weighted.predict(X) - MultiTaskReLURegressor(1.0).fit(X, Y).predict(X)).max() > 1e-3
+    rows, labels = X.repeat(weight, axis=0), Y.repeat(weight, axis=0)
+    wanted = kw.solve(kw.Problem(rows, labels, 1.0), tol=1e-8).network.predict(X)
+    found = MultiTaskReLURegressor(1.0, scale="none").fit(X, Y, sample_weight=weight).predict(X)
+    np.testing.assert_allclose(found, wanted, atol=5e-3)
     assert weighted.score(X, Y, weight) == pytest.approx(
         weighted.score(X.repeat(weight, axis=0), Y.repeat(weight, axis=0))
     )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +45,16 @@ def test_the_key_is_of_name_settings_and_code(monkeypatch):
     assert record_key("e", SETTINGS | {"seed": 4}) != key
     monkeypatch.setattr(records, "code_hash", lambda: "other code")
     assert record_key("e", SETTINGS) != key
+
+
+def test_no_experiment_imports_what_the_hash_leaves_out():
+    code = (
+        "import sys; from knotwork.experiments.catalogue import catalogue; "
+        "from knotwork.experiments.records import _ASIDE; catalogue(); "
+        "print({name.split('.')[1] for name in sys.modules if name.startswith('knotwork.')} & set(_ASIDE))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "set()"
 
 
 def test_the_digest_is_of_every_bit_and_name_and_shape():

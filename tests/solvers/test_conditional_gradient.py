@@ -80,6 +80,17 @@ def test_the_neuron_free_lams_are_no_half_line(lam, bends):
     assert (solution.certificate.primal < at_none * (1 - 1e-7)) == bends
 
 
+def test_lam_max_where_the_response_hardly_changes_with_lam():
+    # centred labels: c is 0 at every lam, and the response the same but for rounding
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, Y = rng.uniform(-1.0, 1.0, 30), rng.standard_normal((30, 2))
+        problem = kw.Problem(x, Y - Y.mean(axis=0), 1.0, penalty=kw.Penalty(True, "none"))
+        largest = kw.lam_max(problem)
+        assert kw.solve(problem.with_lam(1.0001 * largest)).network.n_neurons == 0
+        assert kw.solve(problem.with_lam(0.999 * largest)).network.n_neurons > 0
+
+
 def test_lam_max_is_the_upper_end_of_them():
     problem = kw.Problem(*THREE, 1.0, penalty=kw.Penalty(True, "none"))
     assert kw.lam_max(problem) == pytest.approx(6.714, abs=1e-3)

@@ -25,7 +25,8 @@ def compare(
         str,
         typer.Option(
             "--scheme",
-            help="What is held out: rows (random inputs), labels (single labels) or blocks (runs of inputs).",
+            help="What is held out: rows (random inputs), labels (single labels), blocks (runs of inputs) or "
+            "gaps (runs of each task).",
         ),
     ] = "rows",
     methods: Annotated[
@@ -100,6 +101,7 @@ def compare(
         from ..report.compare_page import compare_page
         from ..report.page import write_page
 
+        place.parent.mkdir(parents=True, exist_ok=True)
         write_page(compare_page(found, case), place)
         files.append(place)
     if as_json:

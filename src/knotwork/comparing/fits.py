@@ -40,11 +40,12 @@ class Setting:
     """What every fit of a comparison shares.
 
     loss : what is fitted, and what an error is; twice it for squared loss, so the squared error.
-    lam : fixed, for all labels of all tasks; chosen by inner cross-validation when None.
+    lam : fixed, for all data; chosen by inner cross-validation when None.
     scheme, inner_folds : of the inner cross-validation, the scheme of the outer one.
     refit : whether least squares on the chosen knots is a second candidate.
     seed : of the inner folds and all else that is random.
-    n_labels : of all data: lam is of so many, and a part of them is solved at its share.
+    share : of all labels, what is learned from: the loss is a sum over labels, so a fixed lam is taken
+        times it.
     deadline : of the system's clock, or None.
     """
 
@@ -54,7 +55,7 @@ class Setting:
     inner_folds: int
     refit: bool
     seed: int
-    n_labels: int
+    share: float = 1.0
     deadline: float | None = None
 
     def seconds_left(self) -> float | None:
@@ -119,7 +120,7 @@ def _chosen_fit(X: Array, Y: Array, tests: list[Mask], setting: Setting) -> tupl
     if setting.lam is None:
         lam, refitted = _choose(X, Y, largest, tests, setting)
     else:
-        lam, refitted = setting.lam * float(problem.n_labels.sum()) / setting.n_labels, False
+        lam, refitted = setting.lam * setting.share, False
     left = setting.seconds_left()
     solution = solve(problem.with_lam(lam), tol=_FIT_TOL, max_cells=_MAX_CELLS, max_seconds=left)
     setting.seconds_left()

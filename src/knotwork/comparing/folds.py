@@ -1,4 +1,4 @@
-"""Labels held out in turn, at random: whole rows, single labels, or runs of inputs."""
+"""Labels held out in turn, at random: whole rows, single labels, or runs of inputs of all tasks or one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Scheme = Literal["rows", "labels", "blocks"]
+Scheme = Literal["rows", "labels", "blocks", "gaps"]
 SCHEMES = get_args(Scheme)
 
 _LEAST = 2
@@ -28,7 +28,7 @@ def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.
     scheme : "rows": of the distinct inputs each is held out with all its labels, in random order.
         "labels": each task's labels by themselves, so that others may be known at the same input.
         "blocks": runs of consecutive inputs (d = 1), beginning anywhere; the run that reaches one end goes
-        on at the other.
+        on at the other. "gaps": such runs of each task's labels by themselves.
 
     Raises
     ------
@@ -44,10 +44,10 @@ def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.
         if left.min() >= _LEAST and all(test.any() for test in tests):
             return tests
     t = int(np.argmin(left.min(axis=0)))
+    parts = "runs of inputs" if scheme in ("blocks", "gaps") else "parts"
     raise ValueError(
-        f"folds: {n_folds} {'runs of inputs' if scheme == 'blocks' else 'parts'} of {len(X)} rows leave task "
-        f"{t}, which has {int(seen[:, t].sum())} labels, too few to learn from; drop that task, give more "
-        "rows, or other folds"
+        f"folds: {n_folds} {parts} of {len(X)} rows leave task {t}, which has {int(seen[:, t].sum())} "
+        "labels, too few to learn from; drop that task, give more rows, or other folds"
     )
 
 
@@ -55,18 +55,12 @@ def _folds_of_labels(
     group: NDArray[np.intp], seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     """(N, T) the fold of every label, whatever it is where there is none."""
-    if scheme == "labels":
-        columns = [_dealt(group, seen[:, t], n_folds, rng) for t in range(seen.shape[1])]
+    deal = _in_runs if scheme in ("blocks", "gaps") else _dealt
+    if scheme in ("labels", "gaps"):
+        columns = [deal(group, seen[:, t], n_folds, rng) for t in range(seen.shape[1])]
         return np.column_stack(columns)
     some: Mask = np.any(seen, axis=1)  # pyright: ignore[reportAssignmentType]
-    if scheme == "rows":
-        return np.repeat(_dealt(group, some, n_folds, rng)[:, None], seen.shape[1], axis=1)
-    # groups are numbered in the order of their inputs
-    known, place = np.unique(group[some], return_inverse=True)
-    fold = np.zeros(len(group), dtype=np.intp)
-    turned = (place.ravel() + int(rng.integers(len(known)))) % len(known)
-    fold[some] = turned * n_folds // len(known)
-    return np.repeat(fold[:, None], seen.shape[1], axis=1)
+    return np.repeat(deal(group, some, n_folds, rng)[:, None], seen.shape[1], axis=1)
 
 
 def _dealt(group: NDArray[np.intp], some: Mask, n_folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -75,4 +69,13 @@ def _dealt(group: NDArray[np.intp], some: Mask, n_folds: int, rng: np.random.Gen
     first = int(rng.integers(n_folds))
     fold = np.zeros(len(group), dtype=np.intp)
     fold[some] = ((rng.permutation(len(known)) + first) % n_folds)[place.ravel()]
+    return fold
+
+
+def _in_runs(group: NDArray[np.intp], some: Mask, n_folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """(N,) folds of the rows in `some`: runs of consecutive groups, which are numbered by their inputs."""
+    known, place = np.unique(group[some], return_inverse=True)
+    fold = np.zeros(len(group), dtype=np.intp)
+    turned = (place.ravel() + int(rng.integers(len(known)))) % len(known)
+    fold[some] = turned * n_folds // len(known)
     return fold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -67,8 +67,8 @@ def compare(
     ----------
     X : (N, d) or (N,) inputs.
     Y : (N, T) labels, T >= 2, NaN where missing; what is missing is neither learned from nor counted.
-    lam : fixed instead, for all labels in task units and inputs standardised; no inner cross-validation
-        and no refit.
+    lam : fixed instead, for together and each apart, of all data in task units and inputs standardised; no
+        inner cross-validation and no refit.
     folds, repeats : at least 2 and 1.
     methods : which others are compared: of "linear" (least squares), "kernel" (a Gaussian process with
         the kernel of wide ReLU networks, hyperparameters by marginal likelihood, up to 2000 rows) and
@@ -83,8 +83,9 @@ def compare(
         standardised, and errors in task units, either way.
     scheme : what is held out, and what the answer is about: "rows", all labels at random inputs (what will
         tasks be at a new input?), "labels", single labels at random (what is missing here, given other
-        tasks at the same inputs?), or "blocks", runs of consecutive inputs (one input: how are gaps
-        bridged, and ends extended?).
+        tasks at the same inputs?), "blocks", runs of consecutive inputs (how are gaps that all tasks have
+        bridged, and ends extended?), or "gaps", runs of each task by itself (how are its gaps bridged where
+        others are known?); the last two for one input.
     inner_folds : of the inner cross-validation, by the same scheme.
     refit : whether least squares on the chosen knots is tried.
     level : of all intervals.
@@ -118,8 +119,7 @@ def compare(
         inner_folds,
         refit and lam is None and X.shape[1] == 1 and isinstance(problem.loss, Squared),
         0,
-        int(seen.sum()),
-        deadline,
+        deadline=deadline,
     )
     seeds = rng.integers(2**32, size=len(tests)).tolist()
     work = partial(_fold, X, Y, names, dict(others or {}), setting, scale)
@@ -171,7 +171,8 @@ def _fold(
     new = test.any(axis=1)
     known = np.where(test, np.nan, Y)
     rows = ~np.isnan(known).all(axis=1)
-    setting = Setting(**{**setting.__dict__, "seed": seed})
+    share = float(1.0 - test.sum() / (~np.isnan(Y)).sum())
+    setting = replace(setting, seed=seed, share=share)
     units, errors, choices = TaskScaling.of(Y), [], {}
     try:
         with one_blas_thread():
@@ -271,8 +272,8 @@ def _check_options(
             raise ValueError(f"{name}: must be an integer >= {least}, got {value!r}")
     if scheme not in SCHEMES:
         raise ValueError(f"scheme: must be one of {', '.join(SCHEMES)}, got {scheme!r}")
-    if scheme == "blocks" and problem.n_inputs > 1:
-        raise ValueError(f"scheme: {problem.n_inputs} inputs have no order to make blocks of; use rows")
+    if scheme in ("blocks", "gaps") and problem.n_inputs > 1:
+        raise ValueError(f"scheme: {problem.n_inputs} inputs have no order to make {scheme} of; use rows")
     if scale not in ("task", "none"):
         raise ValueError(f"scale: must be 'task' or 'none', got {scale!r}")
     if scale == "none" and not isinstance(problem.loss, Squared):

@@ -1,9 +1,14 @@
 """Estimators for scikit-learn; all their work is done in the rooms above."""
 
-from .classifier import MultiTaskReLUClassifier
-from .regressor import MultiTaskReLURegressor
-from .stacked import StackedReLURegressor
-from .transformer import SharedKnotTransformer
+try:
+    from .classifier import MultiTaskReLUClassifier
+    from .regressor import MultiTaskReLURegressor
+    from .stacked import StackedReLURegressor
+    from .transformer import SharedKnotTransformer
+except ImportError as error:
+    raise ImportError(
+        f"knotwork's estimators need scikit-learn 1.6 or later ({error}); pip install 'knotwork[sklearn]'"
+    ) from None
 
 __all__ = [
     "MultiTaskReLUClassifier",

@@ -18,7 +18,9 @@ from .text import one_line
 Array = NDArray[np.float64]
 MOST_TASKS = 40
 _LONGEST_NAME = 30
-_FEW = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+# ticks, by how far the ends of an axis are from each other
+_COARSE = (0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+_MIDDLE = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 _FINE = (0.95, 0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03, 1.05)
 
 
@@ -74,7 +76,10 @@ def _draw(panel: Axes, rows: list[tuple[str, Ratio, Array]], margin: float) -> N
 
 
 def _percent_ticks(panel: Axes, low: float, high: float) -> None:
-    ticks = [tick for tick in (_FEW if high / low > 1.25 else _FINE) if low <= tick <= high]
+    reach = high / low
+    ticks = [
+        tick for tick in (_COARSE if reach > 3 else _MIDDLE if reach > 1.25 else _FINE) if low <= tick <= high
+    ]
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_minor_formatter(NullFormatter())
     said: Callable[[float, int | None], str] = lambda ratio, _: _percent(ratio)  # noqa: E731

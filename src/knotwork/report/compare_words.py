@@ -27,6 +27,7 @@ _HELD_OUT = {
     "rows": "all labels at random inputs were held out, equal inputs together",
     "labels": "single labels at random were held out, others known at the same inputs",
     "blocks": "runs of consecutive inputs were held out, equal inputs together",
+    "gaps": "runs of consecutive labels of single tasks were held out, others known at the same inputs",
 }
 
 

@@ -111,6 +111,9 @@ def _lam_max(problem: Problem) -> float:
         lam = float(np.exp(log_lam))
         return _response_at_free_fit(problem.with_lam(lam)) / lam - 1.0
 
+    if excess(np.log(low / 0.95)) >= 0.0:
+        # the response hardly changes with lam, and rounding has it above even there
+        return low / 0.95
     root: Any = brentq(excess, np.log(low), np.log(low / 0.95), xtol=1e-14)
     return float(np.exp(root))
 
