@@ -25,13 +25,13 @@ def text():
 def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict = {}
     printed = []
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         printed.append(capsys.readouterr().out.splitlines())
-    first, lams, unique, others, several, elsewhere, pictures = printed
+    first, lams, unique, others, several, elsewhere, pictures, estimator = printed
 
     assert first[0] == kw.Status.OPTIMAL.value
     assert float(first[1]) < 1e-8
@@ -68,6 +68,9 @@ def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypat
         atol=1e-12,
     )
     assert pictures == []
+    table = kw.Table("t", "x", ("a", "b"), names["x"], names["Y"])
+    alone = kw.fit_table(table, lam_ratio=0.01)
+    assert estimator == [f"{alone.network.n_neurons} EXACT True"]
     assert (tmp_path / "path.png").stat().st_size > 1000
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._validate import as_count, as_float_array
 from ..network import ReLUNetwork, safe_row_norms
 from ..penalty import Penalty
-from .solution_set import SolutionSet, network_of, as_tolerance
+from .solution_set import SolutionSet, as_tolerance, network_of
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
