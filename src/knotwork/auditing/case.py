@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..conversions import LossMean, lam_from_weight_decay
-from ..datasets import read_data
+from ..datasets.columns import read_columns
 from ..interchange import load_network
 from ..losses import Multinomial, PerTask, Squared
 from ..network import ReLUNetwork
 from ..penalty import Penalty
 from ..problem import Problem
 from ..storage import read_metadata
-from ..tables import Table, TableError
 
 Array = NDArray[np.float64]
 
@@ -99,7 +98,7 @@ def read_case(
         raise ValueError("loss_mean: cannot be given beside lam, which no mean changes; leave it out")
     network = load_network(model, names=layers)
     notes = _notes(model, network)
-    table, X, input_names = _columns(
+    table, X, input_names = read_columns(
         data, inputs or notes.get("inputs"), tasks or notes.get("tasks"), series, value, notes.get("origin")
     )
     if X.shape[1] != network.n_inputs:
@@ -151,35 +150,6 @@ def _notes(model: str | os.PathLike[str], network: ReLUNetwork) -> dict[str, Any
     if isinstance(origin, str):
         found["origin"] = origin
     return found
-
-
-def _columns(
-    data: str | os.PathLike[str],
-    inputs: Sequence[str] | None,
-    tasks: Sequence[str] | None,
-    series: str | None,
-    value: str | None,
-    origin: str | None,
-) -> tuple[Table, Array, tuple[str, ...]]:
-    """A table with its tasks, the inputs (N, d), and their names with units."""
-    first, *others = list(inputs) if inputs else [None]
-    if others and series is not None:
-        raise TableError("input: a long table has one input; name one, or give a wide table")
-    repeated = [name for k, name in enumerate(others) if name in [first, *others[:k]]]
-    if repeated:
-        raise TableError(f"input: {repeated[0]!r} occurs twice; give every input a column of its own")
-    columns = [read_data(data, input=name, tasks=()) for name in others]
-    if tasks is not None and (taken := [name for name in others if name in tasks]):
-        raise TableError(f"tasks: {taken[0]!r} is an input column; name another one with input")
-    table = read_data(data, input=first, tasks=tasks, series=series, value=value, origin=origin)
-    kept = [t for t, name in enumerate(table.task_names) if name not in others]
-    if not kept:
-        raise TableError("tasks: no column beside the inputs holds numbers; an audit needs at least one")
-    X = np.column_stack([table.X, *(column.X for column in columns)])
-    names = tuple(table.task_names[t] for t in kept)
-    table = replace(table, task_names=names, Y=table.Y[:, kept], task_units=())
-    named = [(one.input_name, one.origin) for one in (table, *columns)]
-    return table, X, tuple(name if day is None else f"{name} (days since {day})" for name, day in named)
 
 
 def _penalty(name: str, network: ReLUNetwork) -> Penalty:

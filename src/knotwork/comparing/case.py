@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..auditing.case import _columns
+from ..datasets.columns import read_columns
 
 Array = NDArray[np.float64]
 
@@ -52,5 +52,5 @@ def read_case(
     ------
     ValueError, OSError : as `read_data`.
     """
-    table, X, names = _columns(data, inputs, tasks, series, value, None)
+    table, X, names = read_columns(data, inputs, tasks, series, value)
     return Case(X, table.Y, table.name, names, table.task_names, table.notices)
