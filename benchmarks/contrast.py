@@ -32,6 +32,7 @@ from one_input import HEADER, Row
 from threadpoolctl import threadpool_limits
 
 import knotwork as kw
+from knotwork.experiments.contrast import OneLeastSquares
 from knotwork.theory.arc_cosine import arc_cosine_kernel, neural_tangent_kernel
 from knotwork.theory.bayesian import log_posterior, variances_from_lam
 from knotwork.theory.contrast import coregionalisation_experiment, joint_minus_separate
@@ -67,23 +68,8 @@ def one_system(kernel: Callable[..., Array], X: Array, Y: Array):
     return coregionalised(X, Y, kernel, LAM, np.eye(Y.shape[1]))
 
 
-class OneLeastSquares:
-    """All output weights in one least-squares problem of N T rows and K T unknowns."""
-
-    def __init__(self, width: int, X: Array, Y: Array) -> None:
-        self.features, n_tasks = random_features(X.shape[1], width, random_state=0), Y.shape[1]
-        seen = ~np.isnan(Y.T.ravel())
-        every = np.kron(np.eye(n_tasks), self.design(X))[seen]
-        penalty = np.sqrt(LAM) * np.eye(every.shape[1])
-        labels = np.concatenate([Y.T.ravel()[seen], np.zeros(len(penalty))])
-        solution = np.linalg.lstsq(np.vstack([every, penalty]), labels, rcond=None)[0]
-        self.weights = solution.reshape(n_tasks, -1).T
-
-    def design(self, X: Array) -> Array:
-        return np.column_stack([self.features.features(X), np.ones(len(X))])
-
-    def predict(self, X: Array, /) -> Array:
-        return self.design(X) @ self.weights
+def one_least_squares(width: int, X: Array, Y: Array):
+    return OneLeastSquares(random_features(X.shape[1], width, random_state=0), X, Y, LAM)
 
 
 def one_task_at_a_time(width: int, X: Array, Y: Array):
@@ -102,7 +88,7 @@ def separate(seeds: int) -> Iterator[Row]:
     }
     for width in (20, 200):
         methods[f"random features K={width}"] = (
-            partial(OneLeastSquares, width),
+            partial(one_least_squares, width),
             partial(one_task_at_a_time, width),
         )
     for name, (joint, alone) in methods.items():

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._validate import read_only
 from ..certificate import sees_moments
 from ..certificate.labels import Labels
 from ..losses import Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..selection import CrossValidation, cross_validate
-from ..selection.cross_validation import Rule
+from ..selection.cross_validation import Rule, chosen
 from ..selection.path import lam_grid
 from ..solution import Solution, Status
 from ..solvers.solve import lam_max, solve
@@ -213,7 +212,15 @@ def _walk(
             f"max_seconds: {limits.max_seconds} s were over before one lam was tried; allow more or give lam"
         )
     tried = lams[: len(means)]
-    return _summary(problem, tried, np.stack(losses, axis=1), parts, folds, rule, limits, began, status)
+
+    def solve_at(lam: float) -> Solution:
+        left = None
+        if limits.max_seconds is not None:
+            left = max(limits.max_seconds - (time.monotonic() - began), 1e-3)
+        return limits.solve(on_merged_rows(problem).with_lam(lam), None, left)
+
+    weights = np.stack([part.weight for part in parts])
+    return chosen(tried, np.stack(losses, axis=1), weights, folds, rule, status, solve_at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,50 +256,6 @@ def _step(
     labels = np.where(seen, part.Y, 0.0)
     value = part.seen.loss_function.value(labels, network.predict(part.X))
     return network, np.sum(part.held * np.where(seen, value, 0.0), axis=0)
-
-
-def _summary(
-    problem: Problem,
-    lams: Array,
-    losses: Array,
-    parts: list[_Part],
-    folds: list[Fold],
-    rule: Rule,
-    limits: Limits,
-    began: float,
-    status: Status,
-) -> CrossValidation:
-    """Of the losses (k, m, T) at held-out labels, and the solution on all data at the lam they choose."""
-    weights = np.stack([part.weight for part in parts])
-    fold_weight = weights.sum(axis=1)
-    fold_losses = losses.sum(axis=2) / fold_weight[:, None]
-    mean = fold_weight @ fold_losses / fold_weight.sum()
-    error = np.full(len(lams), np.nan)
-    if len(parts) > 1:
-        error = np.sqrt(fold_weight @ (fold_losses - mean) ** 2 / fold_weight.sum() / (len(parts) - 1))
-    least = int(np.argmin(mean))
-    within = np.flatnonzero(mean <= mean[least] + np.nan_to_num(error[least]))
-    lam_min, lam_1se = float(lams[least]), float(lams[within[0]]) if len(parts) > 1 else float("nan")
-    lam = lam_min if rule == "min" else lam_1se
-    held = np.where(weights.sum(axis=0) > 0, weights.sum(axis=0), np.nan)
-    left = None
-    if limits.max_seconds is not None:
-        left = max(limits.max_seconds - (time.monotonic() - began), 1e-3)
-    solution = limits.solve(on_merged_rows(problem).with_lam(lam), None, left)
-    return CrossValidation(
-        read_only(lams),
-        read_only(mean),
-        read_only(error),
-        read_only(fold_losses),
-        read_only(losses.sum(axis=0) / held),
-        lam_min,
-        lam_1se,
-        rule,
-        lam,
-        solution,
-        tuple(folds),
-        status if status is not Status.OPTIMAL else solution.status,
-    )
 
 
 def on_merged_rows(problem: Problem) -> Problem:

@@ -60,14 +60,14 @@ def tasks(seed: int, n: int, missing: float, d: int = 1) -> tuple[Array, Array, 
 # section 4: all tasks at once and one at a time
 
 
-class _OneLeastSquares:
+class OneLeastSquares:
     """All output weights of all tasks in one least-squares problem, nothing told of their being apart."""
 
-    def __init__(self, features: RandomFeatures, X: Array, Y: Array) -> None:
+    def __init__(self, features: RandomFeatures, X: Array, Y: Array, lam: float) -> None:
         self.features, n_tasks = features, Y.shape[1]
         seen = ~np.isnan(Y.T.ravel())
         every = np.kron(np.eye(n_tasks), self._design(X))[seen]
-        penalty = np.sqrt(_LAM) * np.eye(every.shape[1])
+        penalty = np.sqrt(lam) * np.eye(every.shape[1])
         labels = np.concatenate([Y.T.ravel()[seen], np.zeros(len(penalty))])
         solution = np.linalg.lstsq(np.vstack([every, penalty]), labels, rcond=None)[0]
         self.weights = solution.reshape(n_tasks, -1).T
@@ -91,7 +91,7 @@ def _fit(name: str, X: Array, Y: Array) -> Predictor:
         B = (1.0 - _CORRELATION) * np.eye(T) + _CORRELATION
         return coregionalised(X, Y, rbf_kernel, _LAM, B)
     width = int(name.rsplit(" ", 1)[1])
-    return _OneLeastSquares(random_features(X.shape[1], width, random_state=0), X, Y)
+    return OneLeastSquares(random_features(X.shape[1], width, random_state=0), X, Y, _LAM)
 
 
 def _separate_pieces(plan: Plan) -> list[Settings]:

@@ -20,6 +20,11 @@ class Verdict(Enum):
     FAILS = "does not hold"
     OPEN = "not decidable here"
 
+    @classmethod
+    def of(cls, truth: bool) -> Verdict:
+        """HOLDS or FAILS."""
+        return cls.HOLDS if truth else cls.FAILS
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -14,10 +14,6 @@ def _part(records: Sequence[Record], part: str) -> Record:
     return next(one for one in records if one.settings["part"] == part)
 
 
-def _holds(truth: bool) -> Verdict:
-    return Verdict.HOLDS if truth else Verdict.FAILS
-
-
 def judge_kernel(records: Sequence[Record]) -> list[Claim]:
     """(13) to (27), (21), and section 5's question."""
     formulas, dependent = _part(records, "formulas"), _part(records, "dependent")
@@ -43,7 +39,7 @@ def _ridge(one: Record) -> Claim:
         f"diag(gamma_k / 2), to {half:.0e}, and (24) is then {twice:.6f} times sum of phi_k phi_k' / "
         "gamma_k; Q = diag(gamma_k^2), as our text of (23) without its fraction bars reads, would be "
         f"{square:.2f} off",
-        _holds(good),
+        Verdict.of(good),
         {"spaces": spaces, "half": float(half), "squared": float(square)},
     )
 
@@ -100,7 +96,7 @@ def _every_task(one: Record) -> Claim:
         f"|v_k| ridge returns the network itself whatever T is: to {itself[0]:.0e} for 101 tasks and "
         f"{itself[1]:.0e} for two, where leaving the task out moves its values by {without[0]:.1e} and "
         f"{without[1]:.1e}",
-        _holds(one.number("gamma") <= 0.1 and itself.max() <= 1e-5 and without[0] < without[1]),
+        Verdict.of(one.number("gamma") <= 0.1 and itself.max() <= 1e-5 and without[0] < without[1]),
         {"gamma": one.number("gamma"), "itself": float(itself.max()), "without": float(without.max())},
     )
 
@@ -123,7 +119,7 @@ def _limit(one: Record) -> Claim:
         f"{hundred[:, :4].min():.3f} to {hundred[:, :4].max():.3f} and {hundred[:, 4:].min():.3f} to "
         f"{hundred[:, 4:].max():.3f}; values are within {far[0]:.3f} at T = {counts[0]} and {far[-1]:.4f} "
         f"at T = {counts[-1]:,}, functions approach as T^{slope:.2f}",
-        _holds(moment <= 1e-8 and far[-1] < 0.1 * far[0] and slope < -0.3),
+        Verdict.of(moment <= 1e-8 and far[-1] < 0.1 * far[0] and slope < -0.3),
         {"outer": outer, "inner": inner, "slope": slope, "last": float(far[-1])},
     )
 
@@ -145,7 +141,7 @@ def judge_width(records: Sequence[Record]) -> list[Claim]:
             f"of the largest and cost {cost:.2f} of theirs or less, certified optima to "
             f"{optimum.max():.0f}; N r - r (r - 1) / 2 with r = min(N, T), N less one for the constant, "
             f"allows {bound[0]:.0f} for one task and {bound.max():.0f} for any number, and N^2 is {n * n}",
-            _holds(within and change <= 1e-8 and cost <= 1.0 + 1e-9 and bound.max() <= n * n),
+            Verdict.of(within and change <= 1e-8 and cost <= 1.0 + 1e-9 and bound.max() <= n * n),
             {
                 "compressed": float(compressed.max()),
                 "optimum": float(optimum.max()),

@@ -18,10 +18,6 @@ def of_part(records: Sequence[Record], part: str) -> list[Record]:
     return [one for one in records if one.settings["part"] == part]
 
 
-def _holds(truth: bool) -> Verdict:
-    return Verdict.HOLDS if truth else Verdict.FAILS
-
-
 def judge_theorem(records: Sequence[Record]) -> list[Claim]:
     """Theorem 4.1, its proof, and what it leaves out."""
     return [
@@ -65,7 +61,7 @@ def _sixteen(records: Sequence[Record]) -> Claim:
         "A, Theorem 4.1, (16)",
         f"{_sizes(records)}, the least upper bound at that level over lam: {_said(slopes)}; tasks for which "
         f"H is not defined are at most {undefined:.2g} T^(-1/3)",
-        _holds(max(slopes.values()) <= -0.25 and undefined <= 1.0),
+        Verdict.of(max(slopes.values()) <= -0.25 and undefined <= 1.0),
         dict(slopes),
     )
 
@@ -80,7 +76,7 @@ def _seventeen(records: Sequence[Record]) -> Claim:
         "A, Theorem 4.1, (17) and (60)-(61)",
         f"{_sizes(records)}, over lam: {_said(slopes)}; J(v') - J(v*) is at least {least:.0e}, and less "
         f"H(v*) - J(v*) at most {above:.0e}",
-        _holds(max(slopes.values()) <= -0.25 and above <= 1e-8 and least >= -1e-8),
+        Verdict.of(max(slopes.values()) <= -0.25 and above <= 1e-8 and least >= -1e-8),
         slopes | {"above": above, "least": least},
     )
 
@@ -97,7 +93,7 @@ def _relative(records: Sequence[Record]) -> Claim:
         "relative to the task's own regulariser (lam/2) sum of gamma_k v_k^2 the left side of (16) falls "
         f"too: {_said(slopes)}; at the largest T it is {min(last.values()):.1e} to {max(last.values()):.1e}",
         # what the theorem's hypotheses give is a quarter of T^(-5/12)
-        _holds(max(slopes.values()) <= -5 / 12),
+        Verdict.of(max(slopes.values()) <= -5 / 12),
         dict(slopes),
     )
 
@@ -111,7 +107,7 @@ def _below(records: Sequence[Record]) -> Claim:
         "A, (56)-(59)",
         f"H - J is at least {below:.0e} of H at {len(one['below'])} random v over five decades of size "
         f"beside the others' weights, and at least {least:.0e} at every v* of the rates",
-        _holds(below >= -1e-12 and least >= 0.0),
+        Verdict.of(below >= -1e-12 and least >= 0.0),
         {"random": below, "optima": least},
     )
 
@@ -126,7 +122,7 @@ def _constant(records: Sequence[Record]) -> Claim:
         "a quarter of that, v_k^4 / (8 |v_k without s|^3), is never passed (largest share "
         f"{max(within.max(), ratio):.4f}) and is the leading term (share {within[0]:.4f} at small v); over "
         f"lam it falls as {_said(slopes)}, where the hypotheses of (16) give T^-0.58",
-        _holds(max(float(within.max()), ratio) <= 1.0 + 1e-9 and within[0] > 0.99),
+        Verdict.of(max(float(within.max()), ratio) <= 1.0 + 1e-9 and within[0] > 0.99),
         {"largest": max(float(within.max()), ratio), "small_v": float(within[0])} | slopes,
     )
 
@@ -158,7 +154,7 @@ def _linear(records: Sequence[Record]) -> Claim:
         "A, Theorem 4.1 and Appendix B",
         f"weight_decay 1e-3 beside PyTorch's mean on the squares, lam = .004 T: {said} neurons; none from "
         f"about T = {ends:,.0f} on, as the least lam without neurons grows as {rate:.2f} times the root of T",
-        _holds(len(empty) > 0),
+        Verdict.of(len(empty) > 0),
         {"ends": ends, "rate": rate},
         "a network keeps neurons",
     )
@@ -175,7 +171,7 @@ def _designated(records: Sequence[Record]) -> Claim:
         f"labels 20 times those of 49 others: that task has up to {share:.2f} of a neuron and |J - H| "
         f"reaches {own:.2g} of its regulariser, beside {other:.1e} at the median of the others; beside a "
         f"constant task H is {'defined' if defined else 'not defined at all'}",
-        _holds(own > 10.0 * other and not defined),
+        Verdict.of(own > 10.0 * other and not defined),
         {"own": own, "others": other, "share": share},
         "it was near to its quadratic view",
     )
@@ -202,7 +198,7 @@ def _orders(records: Sequence[Record]) -> Claim:
         "four tasks in one input and three in three inputs, in all orders, each solved anew: the mean "
         f"share of the first is 1/T to {off:.0e} for each of {count} neurons, while shares of one neuron "
         f"differ by up to {wide:.2f}; reordered networks agree to {moved:.0e}",
-        _holds(off <= 1e-4 and moved <= 1e-5 and wide > 0.05),
+        Verdict.of(off <= 1e-4 and moved <= 1e-5 and wide > 0.05),
         {"off": off, "moved": moved, "spread": wide, "neurons": count},
     )
 
@@ -218,7 +214,7 @@ def _counts(records: Sequence[Record]) -> Claim:
         f"at certified optima of T = {counts.min()} to {counts.max()} tasks the exceptions are at most "
         f"{ratio:.2f} of what is allowed, at beta = .25, .5 and .75, for every neuron; on 200 networks of "
         f"heavy-tailed weights at most {sharp.number('ratio'):.2f}; mean shares are 1/T to {off:.0e}",
-        _holds(max(ratio, sharp.number("ratio")) <= 1.0 + 1e-12),
+        Verdict.of(max(ratio, sharp.number("ratio")) <= 1.0 + 1e-12),
         {"optima": ratio, "heavy_tails": sharp.number("ratio")},
     )
 
@@ -230,7 +226,7 @@ def _second(records: Sequence[Record]) -> Claim:
         "A, Lemma A.2, (43)",
         f"at certified optima at most {ratio:.2f} of what is allowed, for every neuron, at beta = .25, .5 "
         "and .75",
-        _holds(ratio <= 1.0 + 1e-12),
+        Verdict.of(ratio <= 1.0 + 1e-12),
         {"ratio": ratio},
     )
 
@@ -243,7 +239,7 @@ def _sharp(records: Sequence[Record]) -> Claim:
         "A, Lemma 4.2",
         f"a neuron that 7 of 64 tasks share equally has {64 * seven:.0f} exceptions at beta = 1/2, where "
         f"{64 * allowed:.0f} are allowed",
-        _holds(allowed - 1.5 / 64 < seven <= allowed),
+        Verdict.of(allowed - 1.5 / 64 < seven <= allowed),
         {"seen": seven, "allowed": allowed},
     )
 
@@ -262,7 +258,7 @@ def _growth(records: Sequence[Record]) -> list[Claim]:
             f"T = {counts[0]:.0f} to {counts[-1]:.0f}, labels in [-1, 1]: the sum of |v_k| grows as "
             f"T^{slope:.2f}, at most {float((one['cost'] / price).max()):.2f} of what one fixed dictionary "
             f"costs, which grows as T^0.5; the largest |v_kt| is {largest[0]:.1f} to {largest[-1]:.1f}",
-            _holds(bounded and slope <= 0.6),
+            Verdict.of(bounded and slope <= 0.6),
             {"slope": slope, "largest": float(largest.max())},
         ),
         Claim(

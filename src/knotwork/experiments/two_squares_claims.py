@@ -30,10 +30,6 @@ def reached(records: Sequence[Record], reading: str) -> list[Record]:
     return [one for one in runs if one.settings["method"] == best]
 
 
-def _holds(truth: bool) -> Verdict:
-    return Verdict.HOLDS if truth else Verdict.FAILS
-
-
 def judge_figure_5(records: Sequence[Record]) -> list[Claim]:
     return [
         _same_cost(records),
@@ -61,7 +57,7 @@ def _same_cost(records: Sequence[Record]) -> Claim:
         f"{excess:.1e} of the certified optimum, and some at least {apart:.2f} apart somewhere on the "
         f"square (labels are 0 and 1); root mean square distance to the mean function {said}, by how the "
         "network is initialised",
-        _holds(excess <= 1e-2 and apart >= 0.1),
+        Verdict.of(excess <= 1e-2 and apart >= 0.1),
         {"excess": excess, "apart": apart, "starts": starts} | spreads,
     )
 
@@ -83,7 +79,7 @@ def _not_unique(records: Sequence[Record]) -> Claim:
         f"the optimum is 4 lam - 4 lam^2 to {closed:.0e}; 1 - lam - 2 (1 - 2 lam) ((x_1 - 1/2)_+ + (-x_1 - "
         "1/2)_+) and the same function of x_2, two neurons each, reach it with certified relative gaps of "
         f"at most {gap:.0e} and are {apart:.2f} apart; {many} neurons reach the dual bound, of rank {rank}",
-        _holds(max(closed, gap) <= 1e-9 and exact and apart > 0.1 and rank < many),
+        Verdict.of(max(closed, gap) <= 1e-9 and exact and apart > 0.1 and rank < many),
         {"closed_form": closed, "gap": gap, "apart": apart, "maximisers": many, "rank": rank},
     )
 
@@ -115,7 +111,7 @@ def _alike(records: Sequence[Record]) -> Claim:
         if excess <= _NEAR:
             near.append(together / alone)
         said.append(f"{together:.1e} beside {alone:.2f} in reading {reading} (F within {excess:.1e})")
-    agree = _holds(max(near) <= 0.1) if near else Verdict.OPEN
+    agree = Verdict.of(max(near) <= 0.1) if near else Verdict.OPEN
     return Claim(
         "the first output of the network of all tasks is nearly the same from every start",
         "A, Figure 5 (d), section 4",
@@ -141,7 +137,7 @@ def _nearly_the_kernel(records: Sequence[Record]) -> Claim:
         f"{own[0]:.1e} and {own[1]:.1e} over the neurons of all {N_TASKS} tasks with (18)'s weights, "
         f"{others[0]:.1e} and {others[1]:.1e} over those of the {N_TASKS - 1} random tasks alone; H - J is "
         f"at most {max(share):.1e} of the task's regulariser",
-        _holds(max(own + others) <= 0.1),
+        Verdict.of(max(own + others) <= 0.1),
         {"own": max(own), "others": max(others), "relative_difference": max(share)},
     )
 
@@ -217,7 +213,7 @@ def judge_figure_7(records: Sequence[Record]) -> list[Claim]:
             f"{spreads[1]:.1e} and are at most {apart[0]:.2f} and {apart[1]:.2f} apart anywhere on the "
             f"square; unique in {100 * min(unique):.0f} % of the draws; three trained from random starts (F "
             f"within {excess:.1e}): {drawn:.1e}",
-            _holds(max(spreads) <= 0.1 and drawn <= 0.1),
+            Verdict.of(max(spreads) <= 0.1 and drawn <= 0.1),
             {"spread": max(spreads), "trained": drawn, "apart": relative, "unique": min(unique)},
         ),
         Claim(
@@ -226,7 +222,7 @@ def judge_figure_7(records: Sequence[Record]) -> list[Claim]:
             f"largest difference on the square over the range, worst of {count} draws: {off[0]:.1e} and "
             f"{off[1]:.1e} in the two readings, with the neurons of all tasks or of the others; "
             f"{learned:.1e} with those of trained networks",
-            _holds(max(*off, learned) <= 0.1),
+            Verdict.of(max(*off, learned) <= 0.1),
             {"certified": max(off), "trained": learned},
         ),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,6 +129,32 @@ def cross_validate(
     lams = lams[done]
     losses = np.stack([part.losses[np.isin(part.lams, lams)] for part in parts])
     weights = np.stack([part.weight for part in parts])
+
+    def solve_at(lam: float) -> Solution:
+        left = None if max_seconds is None else max(max_seconds - (time.monotonic() - began), 1e-3)
+        return solve(problem.with_lam(lam), tol=tol, max_seconds=left, progress=progress)
+
+    status = next((part.status for part in parts if part.status is not Status.OPTIMAL), Status.OPTIMAL)
+    return chosen(lams, losses, weights, folds, rule, status, solve_at)
+
+
+def chosen(
+    lams: Array,
+    losses: Array,
+    weights: Array,
+    folds: Sequence[Fold],
+    rule: Rule,
+    status: Status,
+    solve_at: Callable[[float], Solution],
+) -> CrossValidation:
+    """The lam that held-out losses choose, and the solution there.
+
+    Parameters
+    ----------
+    lams : (m,), from the largest down.
+    losses, weights : (k, m, T) summed losses at the held-out labels of each fold, (k, T) their weights.
+    status : how the folds ended; where OPTIMAL, that of the solution is taken.
+    """
     fold_weight = weights.sum(axis=1)
     fold_losses = losses.sum(axis=2) / fold_weight[:, None]
     mean = fold_weight @ fold_losses / fold_weight.sum()
@@ -143,9 +169,7 @@ def cross_validate(
     if len(folds) > 1:
         lam_1se = float(lams[np.flatnonzero(mean <= mean[least] + error[least])[0]])
     lam = lam_min if rule == "min" else lam_1se
-    left = None if max_seconds is None else max(max_seconds - (time.monotonic() - began), 1e-3)
-    solution = solve(problem.with_lam(lam), tol=tol, max_seconds=left, progress=progress)
-    status = next((part.status for part in parts if part.status is not Status.OPTIMAL), solution.status)
+    solution = solve_at(lam)
     return CrossValidation(
         read_only(lams),
         read_only(mean),
@@ -158,7 +182,7 @@ def cross_validate(
         lam,
         solution,
         tuple(folds),
-        status,
+        status if status is not Status.OPTIMAL else solution.status,
     )
 
 
