@@ -74,6 +74,10 @@ _EXPORTS = {
     "task_shares": "theory.exchangeability",
     "exchangeable_tasks": "theory.exchangeability",
     "infinite_task_problem": "theory.exchangeability",
+    "ambiguity": "theory.ambiguity",
+    "Ambiguity": "theory.ambiguity",
+    "infinite_tasks": "theory.infinite_tasks",
+    "InfiniteTasks": "theory.infinite_tasks",
     "directions_experiment": "theory.directions",
     "arc_cosine_kernel": "theory.arc_cosine",
     "neural_tangent_kernel": "theory.arc_cosine",
@@ -192,6 +196,8 @@ if TYPE_CHECKING:
     from .streaming.solve_file import solve_file as solve_file
     from .tables import Table as Table
     from .tables import read_table as read_table
+    from .theory.ambiguity import Ambiguity as Ambiguity
+    from .theory.ambiguity import ambiguity as ambiguity
     from .theory.approach import Approach as Approach
     from .theory.approach import approach_optimum as approach_optimum
     from .theory.approach import smooth_optimum as smooth_optimum
@@ -229,6 +235,8 @@ if TYPE_CHECKING:
     from .theory.implicit import small_start_experiment as small_start_experiment
     from .theory.independence import Independence as Independence
     from .theory.independence import neurons_independent as neurons_independent
+    from .theory.infinite_tasks import InfiniteTasks as InfiniteTasks
+    from .theory.infinite_tasks import infinite_tasks as infinite_tasks
     from .theory.kernels import SobolevInterpolant as SobolevInterpolant
     from .theory.kernels import sobolev_interpolant as sobolev_interpolant
     from .theory.kernels import sobolev_kernel as sobolev_kernel
