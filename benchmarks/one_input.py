@@ -376,7 +376,7 @@ BARS: dict[str, Callable[[int, bool], Iterator[Row]]] = {
 
 
 def worst_rows(rows: list[Row]) -> Iterator[Row]:
-    """Of every bar with a floor, the row that is furthest from it: what the README quotes."""
+    """Of every bar with a floor, the row that is furthest from it: what docs/benchmarks.md quotes."""
 
     def measured(row: Row) -> float:
         number = re.search(r"\d[\d.]*(?:e[-+]?\d+)?", row.measured)

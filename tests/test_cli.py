@@ -150,7 +150,7 @@ def test_a_long_table(capsys):
 
 
 def test_cross_validation_says_what_it_chose(capsys):
-    arguments = ["--cv", "--folds", "4", "--interleaved", "--rule", "min", "--no-picture"]
+    arguments = ["--cv", "--folds", "4", "--scheme", "interleaved", "--rule", "min", "--no-picture"]
     assert main(["fit", write_table(gap=True), *arguments]) == 0
     out = capsys.readouterr().out
     assert "lam by 4-fold cross-validation, every k-th input held out" in out
@@ -225,7 +225,7 @@ def test_tasks_with_a_comma_in_their_name(capsys):
         (["--lam", "1", "--cv"], "cv: cannot be given beside lam"),
         (["--lam-ratio", "0.1", "--folds", "5"], "cv: cannot be given beside lam_ratio"),
         (["--n-knots", "3", "--rule", "min"], "cv: cannot be given beside n_knots"),
-        (["--lam", "1", "--blocked"], "cv: cannot be given beside lam"),
+        (["--lam", "1", "--scheme", "blocked"], "cv: cannot be given beside lam"),
         (["--folds", "1"], "cv: must be from 2 to 40"),
         (["--rule", "best"], "rule: must be 'min' or '1se'"),
         (["--tol", "0"], "tol: must be"),
@@ -281,7 +281,9 @@ def test_other_complaints(capsys):
 
 def test_a_place_that_takes_no_files_is_refused_before_the_work(capsys, monkeypatch):
     write_table()
-    monkeypatch.setattr("knotwork.workflow.solve", lambda *rest, **more: pytest.fail("solved for nothing"))
+    monkeypatch.setattr(
+        "knotwork.workflow.fitting.lam_max", lambda *rest, **more: pytest.fail("solved for nothing")
+    )
     assert "choose another folder" in error_of(capsys, "fit", "bends.csv", "--out", "bends.csv/below")
     assert "choose another folder" in error_of(capsys, "fit", "bends.csv", "--out", "bends.csv")
 

@@ -11,7 +11,8 @@ from test_architecture import ROOMS
 import knotwork as kw
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["README.md", "docs/theorems.md", "docs/notation.md", "docs/architecture.md", "CONTRIBUTING.md"]
+PAGES = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = ["README.md", "CONTRIBUTING.md", *(page for page in PAGES if "/_build/" not in page)]
 
 
 def read(name):

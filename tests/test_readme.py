@@ -25,13 +25,13 @@ def text():
 def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 10
     names: dict = {}
     printed = []
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         printed.append(capsys.readouterr().out.splitlines())
-    first, lams, unique, others, several, elsewhere, pictures, estimator = printed
+    first, lams, unique, others, several, elsewhere, sure, taught, pictures, estimator = printed
 
     assert first[0] == kw.Status.OPTIMAL.value
     assert float(first[1]) < 1e-8
@@ -67,6 +67,13 @@ def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypat
         names["judged"].improved.predict(names["X"]),
         atol=1e-12,
     )
+    band = names["band"]
+    assert band.rigour is kw.Rigour.EXACT
+    assert np.all(band.low < band.high)
+    assert band.low.shape == (2, 2)
+    assert len(sure) >= 2
+    np.testing.assert_allclose(names["taught"].shares.sum(axis=1), 1.0)
+    assert float(taught[-1]) > 0
     assert pictures == []
     table = kw.Table("t", "x", ("a", "b"), names["x"], names["Y"])
     alone = kw.fit_table(table, lam_ratio=0.01)
@@ -86,7 +93,8 @@ def test_every_option_named_is_one_of_the_command(text, capsys):
     from knotwork.cli import main
 
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text[: text.index("## In Python")]))
-    assert main(["fit", "--help"]) == main(["audit", "--help"]) == 0
+    for command in ("fit", "audit", "bootstrap"):
+        assert main([command, "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
     assert len(named) > 10
     assert named <= known

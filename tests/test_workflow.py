@@ -251,7 +251,7 @@ def test_a_stop_while_lam_is_chosen():
         ({"cv": 5, "n_knots": 3}, "cv: cannot be given beside n_knots"),
         ({"cv": 1}, "cv: must be from 2 to 41"),
         ({"rule": "2se"}, "rule: must be 'min' or '1se'"),
-        ({"scheme": "shuffled"}, "scheme: must be 'interleaved' or 'blocked'"),
+        ({"scheme": "shuffled"}, "scheme: must be .*got 'shuffled'"),
         ({"lam": -1.0}, "lam: must be finite and >= 0, got -1.0"),
         ({"lam": float("nan")}, "lam: must be finite"),
         ({"lam_ratio": 0.0}, "lam_ratio: must be a number > 0, got 0.0"),
@@ -273,3 +273,26 @@ def test_no_tasks():
     table = Table("none", "x", (), np.arange(3.0), np.empty((3, 0)))
     with pytest.raises(ValueError, match="tasks: none was chosen"):
         fit_table(table)
+
+
+@pytest.mark.parametrize("scheme", ["labels", "gaps"])
+def test_labels_held_out_task_by_task_and_every_task_counted_alike(scheme):
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.0, 1.0, 40)
+    Y = np.column_stack([np.abs(x - 0.4), 30.0 * rng.standard_normal(40)]) + 0.02 * rng.standard_normal(
+        (40, 2)
+    )
+    table = Table("two", "x", ("a", "b"), x, Y, None)
+    found = {}
+    for criterion in ("mean", "log"):
+        result = fit_table(table, cv=5, scheme=scheme, rule="min", criterion=criterion, scale="none")
+        validation = result.cross_validation
+        assert validation is not None
+        assert validation.criterion == criterion
+        expected = kw.cross_validate(
+            kw.Problem(x, Y, 1.0), 5, scheme=scheme, rule="min", criterion=criterion, n_lams=50
+        )
+        assert validation.lam == pytest.approx(expected.lam)
+        found[criterion] = validation.lam
+    # the noise of the second task wants no knot, and is all that the mean sees
+    assert found["log"] < found["mean"]

@@ -122,6 +122,16 @@ _EXPORTS = {
     "refit": "selection",
     "Refit": "selection",
     "cross_validate": "selection",
+    "influence": "selection.influence",
+    "Influence": "selection.influence",
+    "leave_one_out": "selection.leave_one_out",
+    "LeaveOneOut": "selection.leave_one_out",
+    "influence_cross_validate": "selection.influence_cross_validation",
+    "write_proof": "proofs",
+    "verify_proof": "proofs",
+    "ProofCheck": "proofs",
+    "bootstrap": "selection.bootstrap",
+    "Bootstrap": "selection.bootstrap_result",
     "CrossValidation": "selection",
     "compare": "comparing",
     "Comparison": "comparing",
@@ -174,12 +184,22 @@ if TYPE_CHECKING:
     from .network import ReLUNetwork as ReLUNetwork
     from .penalty import Penalty as Penalty
     from .problem import Problem as Problem
+    from .proofs import ProofCheck as ProofCheck
+    from .proofs import verify_proof as verify_proof
+    from .proofs import write_proof as write_proof
     from .selection import CrossValidation as CrossValidation
     from .selection import Path as Path
     from .selection import Refit as Refit
     from .selection import cross_validate as cross_validate
     from .selection import path as path
     from .selection import refit as refit
+    from .selection.bootstrap import bootstrap as bootstrap
+    from .selection.bootstrap_result import Bootstrap as Bootstrap
+    from .selection.influence import Influence as Influence
+    from .selection.influence import influence as influence
+    from .selection.influence_cross_validation import influence_cross_validate as influence_cross_validate
+    from .selection.leave_one_out import LeaveOneOut as LeaveOneOut
+    from .selection.leave_one_out import leave_one_out as leave_one_out
     from .solution import Solution as Solution
     from .solution import Status as Status
     from .solution import TraceEntry as TraceEntry

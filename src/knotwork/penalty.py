@@ -61,3 +61,30 @@ class Penalty:
     def formula(self) -> str:
         """R(network) in plain text."""
         return _COMBINATIONS[self.biases, self.skip]
+
+
+PENALTIES = {
+    "weights-free-skip": Penalty(False, "free"),
+    "weights": Penalty(False, "none"),
+    "all": Penalty(True, "none"),
+    "all-skip": Penalty(True, "frobenius"),
+    "all-nuclear": Penalty(True, "nuclear"),
+}
+
+
+def as_penalty(penalty: str | Penalty, auto: str | None = None) -> Penalty:
+    """The penalty that `penalty` is or names; "auto" is the one that `auto` names, where that is given.
+
+    Raises
+    ------
+    ValueError : for another name.
+    """
+    if isinstance(penalty, Penalty):
+        return penalty
+    name = auto if auto is not None and isinstance(penalty, str) and penalty == "auto" else penalty
+    if not isinstance(name, str) or name not in PENALTIES:
+        also = "" if auto is None else ", 'auto'"
+        raise ValueError(
+            f"penalty: must be a knotwork.Penalty{also}, or one of {', '.join(PENALTIES)}; got {penalty!r}"
+        )
+    return PENALTIES[name]

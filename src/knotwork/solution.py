@@ -31,8 +31,9 @@ class Status(Enum):
         "the certified gap of it"
     )
     STALLED = (
-        "float64 allows no smaller gap on these data; loosen tol, or subtract an origin from X "
-        "if its values are large beside their range"
+        "no step lessened the gap any more; loosen tol. In one input that is the end of float64: subtract an "
+        "origin from X if its values are large beside their range. In several inputs it may be the end of a "
+        "search, which another random_state or a larger max_cells carries on"
     )
 
 

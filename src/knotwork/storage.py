@@ -182,23 +182,25 @@ def _solution_record(solution: Solution) -> dict[str, Any]:
     problem = solution.problem
     return {
         "lam": problem.lam,
-        "loss": _loss_record(problem.loss_function),
+        "loss": loss_record(problem.loss_function),
         "penalty": {"biases": problem.penalty.biases, "skip": problem.penalty.skip},
         "status": solution.status.name,
         "rigour": solution.certificate.rigour.name,
     }
 
 
-def _loss_record(loss: Loss) -> Any:
+def loss_record(loss: Loss) -> Any:
+    """A loss as JSON holds it: its name, with numbers a dictionary, or a list of one for each task."""
     if isinstance(loss, PerTask):
-        return [_loss_record(one) for one in loss.losses]
+        return [loss_record(one) for one in loss.losses]
     numbers = {item.name: getattr(loss, item.name) for item in fields(loss)}
     return {"name": loss.name, **numbers} if numbers else loss.name
 
 
-def _take_loss(record: Any) -> Loss:
+def loss_of_record(record: Any) -> Loss:
+    """The loss that `loss_record` wrote; TypeError, KeyError or ValueError for what it did not."""
     if isinstance(record, list):
-        return resolve_loss([_take_loss(one) for one in record])
+        return resolve_loss([loss_of_record(one) for one in record])
     if isinstance(record, str):
         return resolve_loss(record)
     numbers = {name: value for name, value in record.items() if name != "name"}
@@ -227,7 +229,7 @@ def _take_solution(tensors: dict[str, Array], record: Mapping[str, Any]) -> Solu
         tensors["X"],
         tensors["Y"],
         record["lam"],
-        _take_loss(record["loss"]),
+        loss_of_record(record["loss"]),
         Penalty(**record["penalty"]),
         tensors.get("sample_weight"),
         copy=False,

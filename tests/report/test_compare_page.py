@@ -23,15 +23,19 @@ METHODS = ("together", "apart", "linear", "kernel", "<i>mine</i>")
 
 def found_of(n_tasks=3, n_folds=10, together=0.8, methods=METHODS):
     rng = np.random.default_rng(0)
-    base = np.exp(0.1 * rng.standard_normal((n_tasks, n_folds)))
+    base = np.exp(0.1 * rng.standard_normal((100, n_tasks)))
     factors = [together, 1.0, 1.7, 0.99, 3.4][: len(methods)]
-    errors = np.stack([f * base * np.exp(0.02 * rng.standard_normal(base.shape)) for f in factors])
+    labels = np.stack([f * base * np.exp(0.02 * rng.standard_normal(base.shape)) for f in factors])
+    errors = np.stack([labels[:, j::n_folds].mean(axis=1) for j in range(n_folds)], axis=2)
+    shape = errors.shape[1:]
     choice = ((Choice(0.1, True), Choice(0.2, False)),)
     return Comparison(
         methods,
         errors,
-        np.full(base.shape, 80.0),
-        np.full(base.shape, 20.0),
+        labels,
+        np.arange(100),
+        np.full(shape, 80.0),
+        np.full(shape, 20.0),
         5,
         n_folds // 5,
         "rows",
@@ -115,7 +119,14 @@ def test_the_console_says_what_the_page_says(monkeypatch):
     compare_display.show_comparison(found, case, [])
     said = out.getvalue()
     assert said.startswith(f"verdict  {found.sentence}")
-    for text in ("together", "-20 %", "95 % interval", *case.task_names, "Nadeau", "1.2 s in all"):
+    for text in (
+        "together",
+        "-20 %",
+        "95 % interval",
+        *case.task_names,
+        "each label counted once",
+        "1.2 s in all",
+    ):
         assert text in said
     assert "wrote" not in said
     assert "…" not in said
@@ -129,6 +140,7 @@ def test_a_record_is_plain():
     assert [one["method"] for one in record["methods"]] == list(METHODS)
     over = record["methods"][0]["over_apart"]
     assert over["low"] < over["ratio"] < over["high"] < 1.0
+    assert record["chances"]["together"] > 0.99
     assert record["refitted"] == {"together": 0.5, "apart": 0.5}
 
 

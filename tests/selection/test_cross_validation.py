@@ -228,7 +228,7 @@ def test_out_of_time():
         ({"cv": [([0.5, 1.0], [2])]}, ValueError, "cv: train rows must be a list of row numbers"),
         ({"cv": [([0, 1, 2], [5])]}, ValueError, "cv: fold 0 holds out no label"),
         ({"cv": 3, "scheme": "blocked"}, ValueError, "cv: fold 1 leaves no label of task 1 to learn from"),
-        ({"cv": 2, "scheme": "random"}, ValueError, "scheme: must be 'interleaved' or 'blocked'"),
+        ({"cv": 2, "scheme": "shuffled"}, ValueError, "scheme: must be 'interleaved' or 'blocked'"),
         ({"cv": 2, "rule": "2se"}, ValueError, "rule: must be 'min' or '1se', got '2se'"),
         ({"cv": [([0, 2, 4], [1, 3])], "rule": "1se"}, ValueError, "rule: '1se' needs the spread"),
         ({"cv": 2, "n_lams": 0}, ValueError, "n_lams: must be"),

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from ..report.text import one_line
-from . import comparing, fits, networks, papers
+from . import bootstrap, comparing, fits, networks, papers, proofs
 from ._shared import app
 
-__all__ = ["app", "comparing", "fits", "main", "networks", "papers"]
+__all__ = ["app", "bootstrap", "comparing", "fits", "main", "networks", "papers", "proofs"]
 
 
 def _version(asked: bool) -> None:

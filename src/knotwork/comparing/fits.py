@@ -13,12 +13,12 @@ from ..certificate.labels import Labels
 from ..losses import Loss, Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
+from ..selection.held_out import Mask, Scheme, held_out
 from ..selection.path import lam_grid
 from ..selection.refit import refit
 from ..solution import Solution
 from ..solvers.path import solve_path
 from ..solvers.solve import lam_max, solve
-from .folds import Mask, Scheme, held_out
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ _MAX_CELLS = 20_000
 _PATH_TOL, _FIT_TOL = 1e-4, 1e-6
 _ONE_INPUT, _SEVERAL = (20, 1e-4), (15, 1e-3)
 _AT_A_TIME = 5
-_PATIENCE, _WORSE = 4, 1.02
+_PATIENCE, _WORSE = 4, 0.02
 _AFFINE = 1e-20
 
 
@@ -141,6 +141,7 @@ def _choose(X: Array, Y: Array, largest: float, tests: list[Mask], setting: Sett
         part = _problem(X, np.where(known, Y, np.nan), 1.0, setting)
         parts.append((test, _solutions(part, share * lams, setting)))
     n_kinds = 2 if setting.refit else 1
+    # mean over tasks of the log of their errors: what compare reports, and no task outweighs the others
     errors = np.full((len(lams), n_kinds), np.inf)
     for k in range(len(lams)):
         held = np.full((n_kinds, *Y.shape), np.nan)
@@ -150,13 +151,19 @@ def _choose(X: Array, Y: Array, largest: float, tests: list[Mask], setting: Sett
             for kind, network in enumerate(networks):
                 error = error_of(setting.loss, Y, network.predict(X))
                 held[kind] = np.where(test, error, held[kind])
-        errors[k] = [np.nanmean(task_means(one, seen)) for one in held]
+        errors[k] = [_mean_log(task_means(one, seen)) for one in held]
         best = int(np.argmin(errors.min(axis=1)))
         # the smallest lams cost most, and are not looked at when it has long been worse
-        if k - best >= _PATIENCE and errors[k].min() > _WORSE * errors.min():
+        if k - best >= _PATIENCE and errors[k].min() > errors.min() + _WORSE:
             break
     k, kind = divmod(int(np.argmin(errors)), n_kinds)
     return float(lams[k]), kind == 1
+
+
+def _mean_log(errors: Array) -> float:
+    """Of the tasks that have one; labels on a line are missed by rounding alone, whose log means nothing."""
+    errors = errors[~np.isnan(errors)]
+    return float(np.mean(np.log(np.maximum(errors, _AFFINE * max(float(errors.max()), 1e-300)))))
 
 
 def _solutions(problem: Problem, lams: Array, setting: Setting) -> Iterator[Solution]:

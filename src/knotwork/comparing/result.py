@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .fits import Choice
-from .folds import Scheme
-from .intervals import corrected_interval
+from ..selection.held_out import Scheme
+from .fits import Choice, task_means
+from .intervals import LogRatio, log_ratio
 from .words import sentence
 
 Array = NDArray[np.float64]
@@ -20,18 +20,26 @@ TOGETHER, APART = "together", "apart"
 
 # a smaller error, a share of the labels' variance, is none: ratios of rounding say nothing
 _NO_ERROR = 1e-6
+_MOST_LOG = 700.0
 
 
 class Ratio(NamedTuple):
-    """The error of one method over another's, a geometric mean, and the ends of its interval.
+    """The error of one method over another's, a geometric mean over tasks, and the ends of its interval.
 
-    Below 1 the first method is better; an interval that holds 1 leaves it open. Its ends are NaN where only
-    one fold is known.
+    Below 1 the first method is better; an interval that holds 1 leaves it open.
     """
 
     ratio: float
     low: float
     high: float
+
+
+class Chances(NamedTuple):
+    """How sure each answer is, in sum 1: the true ratio below 1 / (1 + margin), above 1 + margin, between."""
+
+    together: float
+    apart: float
+    no_difference: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,10 @@ class Comparison:
     errors : (M, T, J) mean error of each task at the labels that fold j held out, in units of that
         task's: for squared loss over the variance of all its labels, so that 1 is what its mean does.
         NaN where the fold held out none of its labels.
+    label_errors : (M, N, T) error of each label in the same units, the mean over the repeats; NaN where
+        there is none, or it was not held out before a stop.
+    units : (N,) equal for rows that are one piece of evidence: equal inputs; for "blocks" and "gaps" as
+        many runs of inputs as folds.
     n_train, n_test : (T, J) labels learned from and held out.
     folds, repeats, scheme : how; J = folds x repeats, or fewer after a stop.
     level : of the intervals.
@@ -54,6 +66,8 @@ class Comparison:
 
     methods: tuple[str, ...]
     errors: Array
+    label_errors: Array
+    units: NDArray[np.intp]
     n_train: Array
     n_test: Array
     folds: int
@@ -70,27 +84,22 @@ class Comparison:
         return self.errors.shape[1]
 
     @property
-    def fold_errors(self) -> Array:
-        """(M, J) mean over the tasks, each counting the same."""
-        return np.nanmean(self.errors, axis=1)
-
-    @property
     def mean_errors(self) -> Array:
-        """(M,) mean over tasks and folds."""
-        return self.fold_errors.mean(axis=1)
+        """(M,) mean over the tasks, each counting the same."""
+        return np.nanmean(self.task_errors, axis=1)
 
     @property
     def task_errors(self) -> Array:
-        """(M, T) mean over the folds."""
-        return np.nanmean(self.errors, axis=2)
+        """(M, T) mean over the labels; NaN for a task of which none was held out before a stop."""
+        return np.stack([task_means(one, ~np.isnan(one)) for one in self.label_errors])
 
     def ratio(self, method: str, to: str = APART, task: int | None = None) -> Ratio:
-        """exp of the mean over tasks and folds of log(error of `method` / error of `to`), with its interval.
+        """Error of `method` over error of `to`, the geometric mean over the tasks, with its interval.
 
-        Both errors of a task in a fold are of the same labels, so that what is hard there cancels.
-        Logarithms give every task and fold the same say: a ratio has no unit, and the errors of a task that
-        is hardly learned, or of a fold that asks for extrapolation, do not drown all others. The interval
-        is that of `corrected_interval` for the folds' means.
+        The error of a task is the mean over all its labels, so the ratio estimates that of expected errors
+        when learned from about so many labels; tasks have the same say, whatever their units and their
+        noise. The interval is Student's for the log ratio, its standard error over rows, see
+        `comparing.intervals.log_ratio`.
 
         Parameters
         ----------
@@ -101,24 +110,24 @@ class Comparison:
         ------
         ValueError : for a name or a task that is not there.
         """
-        logs = np.log(self.fold_ratios(method, to, task))
-        train, test = (n.sum(axis=0) if task is None else n[task] for n in (self.n_train, self.n_test))
-        found = corrected_interval(logs, float(test.mean() / train.mean()), self.level)
-        return Ratio(*np.exp(found).tolist())
+        found = self._log_ratio(method, to, task)
+        return Ratio(*(math.exp(min(end, _MOST_LOG)) for end in (found.mean, *found.ends(self.level))))
 
     def fold_ratios(self, method: str, to: str = APART, task: int | None = None) -> Array:
         """(J,) error of `method` over error of `to` in every fold, of all tasks their geometric mean; NaN
         where the task had no label. Errors up to 1e-6 count as that."""
-        one, other = self._errors_of(method, "method"), self._errors_of(to, "to")
-        if task is not None and not 0 <= task < self.n_tasks:
-            raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
+        one, other = (self.errors[k] for k in self._places(method, to, task))
         ratios = np.maximum(one, _NO_ERROR) / np.maximum(other, _NO_ERROR)
         return np.exp(np.nanmean(np.log(ratios), axis=0)) if task is None else ratios[task]
 
     @property
     def verdict(self) -> Verdict:
         """ "together" where the interval of together over apart lies below 1 and the ratio below
-        1 / (1 + margin), "apart" where above 1 and above 1 + margin, else "no difference"."""
+        1 / (1 + margin), "apart" where above 1 and above 1 + margin, else "no difference".
+
+        Where there is no difference, each of the other two is said in at most (1 - level) / 2 of all cases,
+        as far as the intervals keep their level; `chances` says how sure the answer is.
+        """
         return self.verdict_of(None)
 
     def verdict_of(self, task: int | None) -> Verdict:
@@ -129,6 +138,13 @@ class Comparison:
         if found.low > 1.0 and found.ratio > 1.0 + self.margin:
             return "apart"
         return "no difference"
+
+    def chances(self, task: int | None = None) -> Chances:
+        """How sure it is that training together has less error by more than the margin, that apart has,
+        and that neither does: Student's t about the log ratio, as in `ratio`."""
+        found, reach = self._log_ratio(TOGETHER, APART, task), math.log1p(self.margin)
+        together, not_apart = found.chance_below(-reach), found.chance_below(reach)
+        return Chances(together, 1.0 - not_apart, not_apart - together)
 
     @property
     def best(self) -> str:
@@ -145,7 +161,14 @@ class Comparison:
             name = min(others, key=lambda name: self.ratio(name).ratio)
             rival = (name, self.ratio(name, chosen))
         return sentence(
-            self.verdict, self.ratio(TOGETHER), self.n_tasks, self.level, self.margin, chosen, rival
+            self.verdict,
+            self.ratio(TOGETHER),
+            self.chances(),
+            self.n_tasks,
+            self.level,
+            self.margin,
+            chosen,
+            rival,
         )
 
     def record(self, task_names: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -164,6 +187,7 @@ class Comparison:
             "verdict": self.verdict,
             "sentence": self.sentence,
             "together_over_apart": self._record(TOGETHER, None),
+            "chances": {name: _finite(chance) for name, chance in self.chances()._asdict().items()},
             "task_verdicts": {names[t]: self.verdict_of(t) for t in range(self.n_tasks)},
             "level": self.level,
             "margin": self.margin,
@@ -188,10 +212,23 @@ class Comparison:
         found = self.ratio(method, APART, task)
         return {name: _finite(value) for name, value in found._asdict().items()}
 
-    def _errors_of(self, method: str, name: str) -> Array:
-        if method not in self.methods:
-            raise ValueError(f"{name}: must be one of {', '.join(self.methods)}, got {method!r}")
-        return self.errors[self.methods.index(method)]
+    def _log_ratio(self, method: str, to: str, task: int | None) -> LogRatio:
+        errors, others = (np.maximum(self.label_errors[k], _NO_ERROR) for k in self._places(method, to, task))
+        some = ~np.isnan(errors).all(axis=0)
+        if task is not None:
+            some &= np.arange(self.n_tasks) == task
+        if not some.any():
+            return LogRatio(math.nan, math.nan, 0)
+        return log_ratio(errors[:, some], others[:, some], self.units)
+
+    def _places(self, method: str, to: str, task: int | None) -> list[int]:
+        """Where both methods are in `methods`."""
+        for name, argument in ((method, "method"), (to, "to")):
+            if name not in self.methods:
+                raise ValueError(f"{argument}: must be one of {', '.join(self.methods)}, got {name!r}")
+        if task is not None and not 0 <= task < self.n_tasks:
+            raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
+        return [self.methods.index(name) for name in (method, to)]
 
 
 def _finite(value: float) -> float | None:

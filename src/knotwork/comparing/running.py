@@ -16,10 +16,12 @@ from .._validate import as_count, as_float_array, as_generator, read_only
 from ..losses import Huber, Loss, Quantile, SmoothedQuantile, Squared, resolve_loss
 from ..problem import Problem
 from ..scaling import TaskScaling
+from ..selection.calls import whole_call
+from ..selection.held_out import SCHEMES, Mask, Scheme, held_out
 from ..solvers.blas import one_blas_thread
 from . import peers
 from .fits import Choice, OutOfTime, Setting, error_of, fit_apart, fit_together, task_means
-from .folds import SCHEMES, Mask, Scheme, held_out
+from .intervals import units_of
 from .result import APART, TOGETHER, Comparison
 
 Array = NDArray[np.float64]
@@ -43,7 +45,7 @@ def compare(
     scale: str = "task",
     scheme: Scheme = "rows",
     inner_folds: int = 5,
-    refit: bool = True,
+    refit: bool = False,
     level: float = 0.95,
     margin: float = 0.02,
     random_state: int | np.random.Generator | None = 0,
@@ -56,12 +58,12 @@ def compare(
     `folds` x `repeats` times a part of the labels is held out, and every method learns from the others
     alone: scales, lam and everything else that is chosen is chosen on them. Together is
     min sum_it l(y_it, f_t(x_i)) + lam sum_k |v_k| |w_k| over networks of all tasks, apart the same for
-    each task with a lam of its own; lam is that of least error in an inner cross-validation of the training
-    part, which also says whether least squares on the chosen knots (`knotwork.refit`, one input, squared
-    loss) does better. With the largest lam each is a line, so that neither can be much worse than that.
+    each task with a lam of its own; lam is that of least error, mean over tasks of its log, in an inner
+    cross-validation of the training part. With the largest lam each is a line, so that neither can be much
+    worse than that.
 
-    The verdict rests on the paired interval of log(error together / error apart), the mean over tasks and
-    folds, see `Comparison.ratio`.
+    The verdict rests on the ratio of the held-out errors, together over apart, the geometric mean over the
+    tasks, and on its interval, see `Comparison.ratio` and `Comparison.verdict`.
 
     Parameters
     ----------
@@ -87,7 +89,9 @@ def compare(
         bridged, and ends extended?), or "gaps", runs of each task by itself (how are its gaps bridged where
         others are known?); the last two for one input.
     inner_folds : of the inner cross-validation, by the same scheme.
-    refit : whether least squares on the chosen knots is tried.
+    refit : whether least squares on the chosen knots (`knotwork.refit`; one input, squared loss) is tried in
+        the inner cross-validation too. It takes shrinkage away, and where a knot has
+        few labels beyond it, errors of single labels become so large that they decide the ratio.
     level : of all intervals.
     margin : errors within this share of each other make no difference, however sure it is.
     random_state : seed of all folds.
@@ -131,10 +135,13 @@ def compare(
         )
     if len(done) < len(tests):
         notices.append(f"stopped early: {len(done)} of {len(tests)} folds were done")
-    counts = np.stack([fold.n_test for fold in done], axis=1)
+    held = np.stack([~np.isnan(fold.errors[0]) for fold in done])
+    counts = held.sum(axis=1).T.astype(np.float64)
     return Comparison(
         names,
-        read_only(np.stack([fold.errors for fold in done], axis=2)),
+        read_only(np.stack([_task_means(fold.errors) for fold in done], axis=2)),
+        read_only(_label_means([fold.errors for fold in done], held.sum(axis=0))),
+        units_of(X, seen, scheme, folds),
         read_only(seen.sum(axis=0)[:, None] - counts),
         read_only(counts),
         folds,
@@ -150,11 +157,24 @@ def compare(
 
 @dataclass(frozen=True, eq=False)
 class _Done:
-    """One fold: errors (M, T), n_test (T,), and what the inner cross-validations chose."""
+    """One fold: errors (M, N, T), NaN but at the labels held out, and what the inner cross-validations
+    chose."""
 
     errors: Array
-    n_test: Array
     choices: dict[str, tuple[Choice, ...]]
+
+
+def _task_means(errors: Array) -> Array:
+    """(M, T) of one fold; NaN where it held out none of a task's labels."""
+    return np.stack([task_means(one, ~np.isnan(one)) for one in errors])
+
+
+def _label_means(folds: list[Array], times: NDArray[np.intp]) -> Array:
+    """(M, N, T) mean error of every label over the `times` (N, T) that it was held out; NaN where never."""
+    total = np.zeros_like(folds[0])
+    for errors in folds:
+        total += np.nan_to_num(errors)
+    return np.divide(total, times, out=np.full_like(total, np.nan), where=times > 0)
 
 
 def _fold(
@@ -182,12 +202,13 @@ def _fold(
                 )
                 if chosen is not None:
                     choices[name] = chosen
-                error = error_of(setting.loss, units.apply(Y)[new], units.apply(predicted))
-                errors.append(task_means(error, test[new]))
+                error = np.full(Y.shape, np.nan)
+                error[new] = error_of(setting.loss, units.apply(Y)[new], units.apply(predicted))
+                errors.append(np.where(test, error, np.nan))
                 setting.seconds_left()
     except OutOfTime:
         return None
-    return _Done(np.stack(errors), test.sum(axis=0).astype(np.float64), choices)
+    return _Done(np.stack(errors), choices)
 
 
 def predictions(
@@ -229,10 +250,10 @@ def _run(
     progress: Progress | None,
 ) -> list[_Done]:
     """The folds that were done, in order."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel
 
     done: list[_Done] = []
-    results: Any = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(work)(*job) for job in jobs)
+    results: Any = Parallel(n_jobs=n_jobs, return_as="generator")(whole_call(work, *job) for job in jobs)
     for fold in results:
         if fold is not None:
             done.append(fold)

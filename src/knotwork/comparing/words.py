@@ -51,22 +51,24 @@ def interval(found: _Interval, level: float) -> str:
     """ "95 % interval: 9.1 % less to 26 % less"."""
     low, high = found[1:]
     if not math.isfinite(low):
-        return "one fold, no interval"
+        return "no interval from so few rows"
     return f"{100.0 * level:g} % interval: {change(low)} to {change(high)}"
 
 
 def sentence(
     verdict: str,
     found: _Interval,
+    chances: tuple[float, float, float],
     n_tasks: int,
     level: float,
     margin: float,
     chosen: str,
     rival: tuple[str, _Interval] | None,
 ) -> str:
-    """What to do, by how much it matters, and whether another method does better.
+    """What to do, by how much it matters, how sure that is, and whether another method does better.
 
-    found : error together over apart.  rival : the best other method, its error over that of `chosen`.
+    found : error together over apart.  chances : how sure it is to be below 1 / (1 + margin), above
+        1 + margin, and between.  rival : the best other method, its error over that of `chosen`.
     """
     tasks = f"the {n_tasks} tasks"
     said = f"the held-out error together is {change(found[0])} than apart ({interval(found, level)})"
@@ -81,7 +83,24 @@ def sentence(
         lead = f"It makes no difference of more than {100.0 * margin:g} % for {tasks}: {said}."
     else:
         lead = f"It makes no difference that these data can show for {tasks}: {said}."
+    lead = f"{lead} {_how_sure(verdict, chances, margin)}"
     return lead if rival is None else f"{lead} {_rival(chosen, rival, level)}"
+
+
+def _how_sure(verdict: str, chances: tuple[float, float, float], margin: float) -> str:
+    together, apart, neither = (percent(chance) for chance in chances)
+    more = f"More than {100.0 * margin:g} % less"
+    if verdict != "no difference":
+        return f"{more} {verdict} is {together if verdict == 'together' else apart} sure."
+    return f"{more} together is {together} sure, {more.lower()} apart {apart}, neither {neither}."
+
+
+def percent(chance: float) -> str:
+    """A chance in words: "97 %", "over 99 %", "under 1 %"."""
+    if not math.isfinite(chance):
+        return "unknown"
+    share = round(100.0 * chance)
+    return "over 99 %" if share > 99 else "under 1 %" if share < 1 else f"{share} %"
 
 
 def _rival(chosen: str, rival: tuple[str, _Interval], level: float) -> str:

@@ -20,13 +20,16 @@ from ..dual_norm import Rigour
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..selection import CrossValidation, refit
+from ..selection.walk import Limits, choose, largest_lam, on_merged_rows
 from ..solution import Solution, Status
-from ._lam import Limits, choose, largest_lam, make_folds, on_merged_rows
+from ._callbacks import CallbackSupport, watched
+from ._extrapolating import Extrapolating
+from ._folds import make_folds
 
 Array = NDArray[np.float64]
 
 
-class CertifiedEstimator(BaseEstimator):
+class CertifiedEstimator(Extrapolating, CallbackSupport, BaseEstimator):
     """Solves a `Problem` at the lam that its parameters ask for.
 
     Attributes after `fit`: solution_, lam_, n_knots_, duality_gap_, rigour_, n_iter_, cross_validation_.
@@ -44,13 +47,15 @@ class CertifiedEstimator(BaseEstimator):
     n_jobs: int | None
     verbose: int
     solution_: Solution
+    cross_validation_: CrossValidation | None
     n_knots_: int
     duality_gap_: float
     rigour_: Rigour
 
     def _solve(self, problem: Problem, y: Any = None, classifier: bool = False) -> Solution:
         """The certified optimum; sets the attributes that tell of it, and warns where it is none."""
-        limits = self._limits()
+        progress, done = watched(self, problem.X, y)
+        limits = replace(self._limits(), progress=progress)
         share = self._lam_ratio()
         validation: CrossValidation | None = None
         if share is None and isinstance(self.lam, str):
@@ -62,7 +67,7 @@ class CertifiedEstimator(BaseEstimator):
                 rule=self.rule,
                 n_lams=self.n_lams,
                 n_jobs=self.n_jobs,
-                verbose=self.verbose,
+                lam_done=_print_loss if self.verbose else None,
             )
             solution = validation.solution
         else:
@@ -80,6 +85,7 @@ class CertifiedEstimator(BaseEstimator):
         self.duality_gap_ = float(solution.certificate.relative_gap)
         self.rigour_ = solution.certificate.rigour
         self.n_iter_ = max(1, len(solution.trace))
+        done()
         self._warn()
         return solution
 
@@ -120,10 +126,14 @@ class CertifiedEstimator(BaseEstimator):
 
     def _certificate_text(self) -> str:
         neurons = "1 neuron" if self.n_knots_ == 1 else f"{self.n_knots_} neurons"
-        return (
+        said = (
             f"n_knots_ = {self.n_knots_} ({neurons}), duality_gap_ = {self.duality_gap_:.2g} "
             f"(relative), rigour_ = {self.rigour_.value}"
         )
+        found = self.cross_validation_
+        if found is not None and found.lam != found.lam_min:
+            said += f"; lam_ = {self.lam_:.4g} by rule '{found.rule}', 'min' has {found.lam_min:.4g}"
+        return said
 
     def _repr_html_inner(self) -> str:
         return self._with_certificate(super()._repr_html_inner())
@@ -148,6 +158,10 @@ class CertifiedEstimator(BaseEstimator):
         if validation is not None:
             state["cross_validation_"] = replace(validation, solution=state["solution_"])
         return state
+
+
+def _print_loss(lam: float, loss: float) -> None:
+    print(f"lam = {lam:.4g}: held-out loss {loss:.6g} per label")
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,21 +114,3 @@ def weighted_scaling(Y: Array, weight: Array | None) -> TaskScaling:
         rough.centre + rough.scale * np.where(varies, mean, 0.0),
         np.where(varies, rough.scale * np.where(varies, deviation, 1.0), rough.scale),
     )
-
-
-def merged(X: Array, Y: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
-    """The data with every row once, of its total weight, in the order of their values, where rows have
-    weights or occur twice: then a weight of 2 is the same problem as two rows, and 0 as none."""
-    w = label_weight(Y, weight)
-    table = np.column_stack([X, np.where(w > 0, Y, np.inf)])
-    if weight is None and len(np.unique(table, axis=0)) == len(table):
-        return X, Y, None
-    keep = (w > 0).any(axis=1)
-    distinct, which = np.unique(table[keep], axis=0, return_inverse=True)
-    total = np.zeros((len(distinct), Y.shape[1]))
-    np.add.at(total, which.ravel(), w[keep])
-    d = X.shape[1]
-    labels = np.where(total > 0, distinct[:, d:], np.nan)
-    share = total.max(axis=1)
-    alike = bool(np.all((total == share[:, None]) | (total == 0)))
-    return distinct[:, :d], labels, share if alike else total

@@ -14,12 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..network import ReLUNetwork
-from ..penalty import Penalty
+from ..penalty import Penalty, as_penalty
 from ..problem import Problem
 from ..selection.cross_validation import Rule
+from ..workflow import Extrapolation
+from ._callbacks import with_callbacks
 from ._certified import CertifiedEstimator
 from ._inputs import as_inputs, as_labels, as_weight, label_weight, require_tasks
-from ._penalties import as_penalty
 
 Array = NDArray[np.float64]
 
@@ -38,16 +39,16 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
     penalty : as in `MultiTaskReLURegressor`, but "auto" is "all-skip": everything is decayed, so that
         separable classes have an optimum too. Where biases cost nothing they have none: then a network far
         on the way to the infimum is returned, with a ConvergenceWarning.
-    lam, lam_ratio, cv, rule, n_lams, tol, max_seconds, max_cells, random_state, n_jobs, verbose : as in
-        `MultiTaskReLURegressor`; held-out loss is minus the log likelihood. A number of folds is
-        stratified where y is (n,).
+    lam, lam_ratio, extrapolation, cv, rule, n_lams, tol, max_seconds, max_cells, random_state, n_jobs,
+        verbose : as in `MultiTaskReLURegressor`, callbacks too; held-out loss is minus the log likelihood.
+        A number of folds is stratified where y is (n,).
 
     Attributes
     ----------
     classes_ : (C,) the classes, sorted; of labels (n, T) their columns 0, ..., T - 1.
     network_ : ReLUNetwork of f.
     solution_, lam_, n_knots_, duality_gap_, rigour_, n_iter_, cross_validation_, n_features_in_,
-    feature_names_in_ : as in `MultiTaskReLURegressor`.
+    feature_names_in_, input_box_ : as in `MultiTaskReLURegressor`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
         *,
         lam_ratio: float | None = None,
         penalty: str | Penalty = "auto",
+        extrapolation: Extrapolation = "linear",
         cv: Any = 5,
         rule: Rule = "min",
         n_lams: int | None = None,
@@ -69,6 +71,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
         self.lam = lam
         self.lam_ratio = lam_ratio
         self.penalty = penalty
+        self.extrapolation = extrapolation
         self.cv = cv
         self.rule = rule
         self.n_lams = n_lams
@@ -79,6 +82,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MultiTaskReLUClassifier:
         """Solve; X (n, d), y (n,) classes or (n, T) labels 0, 1 and NaN.
 
@@ -116,6 +120,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
             n_classes = len(self.classes_)
             Y = which[:, None].astype(np.float64) if n_classes == 2 else np.eye(n_classes)[which]
             self._kind = "binary" if n_classes == 2 else "classes"
+        self._note_box(X, Y, weight)
         loss = "multinomial" if self._kind == "classes" else "logistic"
         problem = Problem(X, Y, 1.0, loss, as_penalty(self.penalty, "all-skip"), weight)
         self.network_: ReLUNetwork = self._solve(problem, which, classifier=True).network
@@ -124,7 +129,7 @@ class MultiTaskReLUClassifier(ClassifierMixin, CertifiedEstimator):
     def decision_function(self, X: Any) -> Array:
         """f(X): (n,) log odds of the second class, (n, C) of classes, or (n, T) log odds of labels."""
         check_is_fitted(self)
-        f = self.network_.predict(as_inputs(self, X, reset=False))
+        f = self.network_.predict(self._inside(as_inputs(self, X, reset=False)))
         return f[:, 0] if self._kind == "binary" else f
 
     def predict_proba(self, X: Any) -> Array:

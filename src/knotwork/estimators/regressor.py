@@ -11,18 +11,19 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from ..losses import Huber, Logistic, Loss, Multinomial, PerTask, Poisson, Quantile, Squared, resolve_loss
+from ..losses import Logistic, Loss, Multinomial, PerTask, Squared, resolve_loss
 from ..network import ReLUNetwork
-from ..penalty import Penalty
+from ..penalty import Penalty, as_penalty
 from ..problem import Problem
 from ..scaling import TaskScaling
 from ..selection.cross_validation import Rule
+from ..workflow import Extrapolation, responses
+from ..workflow.units import where_scalable
+from ._callbacks import with_callbacks
 from ._certified import CertifiedEstimator, refit_network
 from ._inputs import as_inputs, as_labels, as_weight, label_weight, require_tasks, weighted_scaling
-from ._penalties import as_penalty
 
 Array = NDArray[np.float64]
-_SCALABLE = (Squared, Huber, Quantile)
 
 
 class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
@@ -41,13 +42,17 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
     penalty : a `Penalty`, "weights-free-skip" (what "auto" is: biases and a linear part cost nothing),
         "weights" (no linear part), "all", "all-skip" or "all-nuclear" (biases decayed; no, a squared or a
         nuclear norm of the linear part).
-    loss : "squared", "huber", "quantile", "poisson", an object such as `Huber(delta)`, or one for each task.
+    loss : "squared", "huber", "quantile", "poisson", "huber:0.5", "quantile:0.9", an object such as
+        `Huber(delta)`, or one for each task.
         Under "poisson" predictions are rates; delta is in units of the scaled labels.
     scale : "task" centres every task and divides it by its standard deviation before the fit, so that none
         owns the neurons by its unit; "none" takes labels as they are. Counts are never scaled.
     refit : predict by least squares on the neurons chosen, without shrinkage. Squared loss only.
+    extrapolation : outside of the box of the inputs of `fit`. "linear" goes on as the network does;
+        "constant" predicts at the nearest point of the box; "raise" refuses with a ValueError.
     cv : folds, splitter or pairs of rows as in scikit-learn. A number makes unshuffled runs of rows.
-    rule : "min", the lam of least held-out loss, or "1se", the largest within one standard error of it.
+    rule : "min", the lam of least held-out loss, or "1se", the largest within one standard error of it, for
+        fewer neurons; what each would have chosen is `cross_validation_.lam_min` and `.lam_1se`.
     n_lams : how many lams are compared. None is 50 down to 1e-4 lam_max in one input (squared loss, biases
         and skip connection free), and else 10 down to 1e-3 lam_max, each fold roughly solved, ended where
         a lam is worse in every fold than the best, or two in a row are no better.
@@ -68,7 +73,10 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
     lam_ : of `solution_`.  n_knots_ : neurons of `solution_`.
     duality_gap_ : certified, relative to the objective.  rigour_ : what is proven of it, `Rigour`.
     n_iter_ : rounds of the last solve.  cross_validation_ : `CrossValidation`, None without.
-    n_tasks_, n_features_in_, feature_names_in_ : of the data.
+    n_tasks_, n_features_in_, feature_names_in_, input_box_ : of the data.
+
+    With scikit-learn 1.9 callbacks may be set (`set_callbacks`, a `ProgressBar`, say): every round of a
+    solver is a task, in folds too where n_jobs is None, and a callback that asks to stop stops it.
     """
 
     def __init__(
@@ -80,6 +88,7 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
         loss: str | Loss | Sequence[str | Loss] = "squared",
         scale: str = "task",
         refit: bool = False,
+        extrapolation: Extrapolation = "linear",
         cv: Any = 5,
         rule: Rule = "min",
         n_lams: int | None = None,
@@ -96,6 +105,7 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
         self.loss = loss
         self.scale = scale
         self.refit = refit
+        self.extrapolation = extrapolation
         self.cv = cv
         self.rule = rule
         self.n_lams = n_lams
@@ -106,6 +116,7 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MultiTaskReLURegressor:
         """Solve; X (n, d), y (n,) or (n, T) with NaN where a label is missing, sample_weight (n,) or (n, T).
 
@@ -119,6 +130,7 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
         Y = Y[:, None] if Y.ndim == 1 else Y
         weight = as_weight(sample_weight, Y)
         require_tasks(Y, weight)
+        self._note_box(X, Y, weight)
         self._loss = _regression_loss(self.loss)
         self.n_tasks_ = Y.shape[1]
         self.scaling_ = _scaling(Y, weight, self._loss, self.scale)
@@ -140,10 +152,7 @@ class MultiTaskReLURegressor(RegressorMixin, CertifiedEstimator):
     def predict(self, X: Any) -> Array:
         """(n,) or (n, T), as the labels were; rates under Poisson loss."""
         check_is_fitted(self)
-        f = self.network_.predict(as_inputs(self, X, reset=False))
-        for t in range(f.shape[1]):
-            if isinstance(_loss_of(self._loss, t), Poisson):
-                f[:, t] = np.exp(f[:, t])
+        f = responses(self._loss, self.network_.predict(self._inside(as_inputs(self, X, reset=False))))
         return f[:, 0] if self._one_column else f
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -181,18 +190,9 @@ def _regression_loss(loss: str | Loss | Sequence[str | Loss]) -> Loss:
     return found
 
 
-def _loss_of(loss: Loss, t: int) -> Loss:
-    return loss.losses[t] if isinstance(loss, PerTask) else loss
-
-
 def _scaling(Y: Array, weight: Array | None, loss: Loss, scale: str) -> TaskScaling:
     if scale not in ("task", "none"):
         raise ValueError(f"scale: must be 'task' or 'none', got {scale!r}")
-    n_tasks = Y.shape[1]
     if scale == "none":
-        return TaskScaling.none(n_tasks)
-    found = weighted_scaling(Y, weight)
-    if isinstance(loss, PerTask) and len(loss.losses) != n_tasks:
-        return found
-    scalable = np.array([isinstance(_loss_of(loss, t), _SCALABLE) for t in range(n_tasks)])
-    return TaskScaling(np.where(scalable, found.centre, 0.0), np.where(scalable, found.scale, 1.0))
+        return TaskScaling.none(Y.shape[1])
+    return where_scalable(weighted_scaling(Y, weight), loss)

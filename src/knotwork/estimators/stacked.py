@@ -13,18 +13,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._validate import as_count
 from ..deep.training import train_stacked
-from ..penalty import Penalty
+from ..penalty import Penalty, as_penalty
 from ..problem import Problem
 from ..scaling import TaskScaling
+from ..selection.rows import merged_rows
 from ..stacked import StackedNetwork
-from ._inputs import as_inputs, as_labels, as_weight, merged, require_tasks, weighted_scaling
-from ._penalties import as_penalty
+from ..workflow import Extrapolation
+from ._extrapolating import Extrapolating
+from ._inputs import as_inputs, as_labels, as_weight, require_tasks, weighted_scaling
 from .regressor import labelled_r2
 
 Array = NDArray[np.float64]
 
 
-class StackedReLURegressor(RegressorMixin, BaseEstimator):
+class StackedReLURegressor(RegressorMixin, Extrapolating, BaseEstimator):
     """min over stacked networks of sum w (y - f)^2 / 2 + (lam / 2) sum of squares of all parameters.
 
     f = h_S(act( ... act(h_1(x)))), h_j shallow ReLU networks with `bottlenecks` outputs in between
@@ -40,6 +42,7 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
     activation : between stacks, as in `knotwork.StackedNetwork`.
     scale : "task" centres every task and divides it by its standard deviation, "none" does not. Inputs are
         always standardised, for the training's sake; predictions take them as they are.
+    extrapolation : as in `MultiTaskReLURegressor`.
     n_seeds, steps, learning_rate, rounds : as `seeds`, ... of `knotwork.train_stacked`; few and short by
         default, 40 seeds of 3000 steps find better networks.
     random_state : chooses the seeds.
@@ -47,7 +50,8 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     network_ : `StackedNetwork` of standardised inputs and scaled labels.  training_objectives_ : (n_seeds,).
-    scaling_, input_mean_, input_scale_ : what was scaled.  n_tasks_, n_features_in_, feature_names_in_.
+    scaling_, input_mean_, input_scale_ : what was scaled.  n_tasks_, n_features_in_, feature_names_in_,
+    input_box_.
     n_iter_ : steps of Adam.
     """
 
@@ -60,6 +64,7 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
         penalty: str | Penalty = "all-skip",
         activation: str = "identity",
         scale: str = "task",
+        extrapolation: Extrapolation = "linear",
         n_seeds: int = 4,
         steps: int = 500,
         learning_rate: float = 1e-2,
@@ -72,6 +77,7 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
         self.penalty = penalty
         self.activation = activation
         self.scale = scale
+        self.extrapolation = extrapolation
         self.n_seeds = n_seeds
         self.steps = steps
         self.learning_rate = learning_rate
@@ -92,6 +98,7 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
         Y = Y[:, None] if Y.ndim == 1 else Y
         weight = as_weight(sample_weight, Y)
         require_tasks(Y, weight)
+        self._note_box(X, Y, weight)
         if self.scale not in ("task", "none"):
             raise ValueError(f"scale: must be 'task' or 'none', got {self.scale!r}")
         self.n_tasks_ = Y.shape[1]
@@ -103,8 +110,9 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
         penalty = as_penalty(self.penalty, "all-skip")
         if not penalty.biases:
             raise ValueError(f"penalty: a stack decays its biases; use 'all-skip', got {self.penalty!r}")
-        X, Y, weight = merged(inputs.apply(X), self.scaling_.apply(Y), weight)
-        problem = Problem(X, Y, self.lam, "squared", penalty, weight)
+        problem = merged_rows(
+            Problem(inputs.apply(X), self.scaling_.apply(Y), self.lam, "squared", penalty, weight)
+        )
         training = train_stacked(
             problem,
             self.bottlenecks,
@@ -124,7 +132,8 @@ class StackedReLURegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> Array:
         """(n,) or (n, T), as the labels were."""
         check_is_fitted(self)
-        X = (as_inputs(self, X, reset=False) - self.input_mean_) / self.input_scale_
+        X = self._inside(as_inputs(self, X, reset=False))
+        X = (X - self.input_mean_) / self.input_scale_
         f = self.network_.predict(X) * self.scaling_.scale + self.scaling_.centre
         return f[:, 0] if self._one_column else f
 

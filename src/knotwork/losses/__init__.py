@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -101,7 +101,8 @@ _NAMED: dict[str, type[Loss]] = {
 
 
 def resolve_loss(loss: str | Loss | Sequence[str | Loss]) -> Loss:
-    """The loss that `loss` names; a sequence gives one for each task.
+    """The loss that `loss` names, "huber:0.5" and "quantile:0.9" with its number; a sequence gives one for
+    each task.
 
     Raises
     ------
@@ -110,12 +111,25 @@ def resolve_loss(loss: str | Loss | Sequence[str | Loss]) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        if loss not in _NAMED:
+        name, colon, number = loss.partition(":")
+        if name not in _NAMED:
             raise ValueError(f"loss: got {loss!r}, which is not a loss; choose one of {', '.join(_NAMED)}")
-        return _NAMED[loss]()
+        return _with_number(_NAMED[name], number, loss) if colon else _NAMED[name]()
     if not isinstance(loss, Sequence) or len(loss) == 0:
         raise TypeError(f"loss: must be a name, a loss or a sequence of T of them, got {loss!r}")
     losses = tuple(resolve_loss(one) for one in loss)
     if any(isinstance(one, PerTask | Multinomial) for one in losses):
         raise ValueError("loss: 'multinomial' joins all tasks and cannot stand in a sequence")
     return PerTask(losses)
+
+
+def _with_number(kind: type[Loss], number: str, given: str) -> Loss:
+    """The loss with its one parameter read from text."""
+    parameters = fields(kind)
+    if not parameters:
+        raise ValueError(f"loss: {kind.name!r} takes no number, got {given!r}; write {kind.name!r}")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ValueError(f"loss: {number!r} in {given!r} is no number; write {kind.name}:0.5, say") from None
+    return kind(**{parameters[0].name: value})

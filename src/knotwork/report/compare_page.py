@@ -35,16 +35,16 @@ def _picture(found: Comparison, case: Case) -> Html:
     alt = "Ratios of held-out errors with their intervals, a line for all tasks, each task and each other "
     alt += f"method; together over apart, all tasks: {over.ratio:.4g}, {interval_of(found, over)}"
     caption = (
-        "Dots: ratios of mean errors (geometric mean over folds); bars: intervals; ticks: single folds. Left "
-        f"of the line is less error than apart; in the grey band, within {100.0 * found.margin:g} %, there "
-        f"is no difference to speak of{some}."
+        "Dots: ratios of mean errors (of all tasks: geometric mean); bars: intervals; ticks: single folds. "
+        f"Left of the line is less error than apart; in the grey band, within {100.0 * found.margin:g} %, "
+        f"there is no difference to speak of{some}."
     )
     return picture(draw_comparison(found, case.task_names), alt=alt, caption=caption)
 
 
 def _methods(found: Comparison) -> Html:
     header = ("method", "error", "against apart", f"{100.0 * found.level:g} % interval", "what it is")
-    note = "Errors: mean over tasks and folds. Against apart: geometric mean of the ratios, the best first."
+    note = "Errors: mean over labels and tasks. Against apart: geometric mean over tasks, the best first."
     return section("All methods", table(header, method_rows(found), caption=note))
 
 

@@ -30,6 +30,13 @@ _HELD_OUT = {
     "gaps": "runs of consecutive labels of single tasks were held out, others known at the same inputs",
 }
 
+_UNITS = {
+    "rows": "rows, equal inputs together",
+    "labels": "rows, equal inputs together",
+    "blocks": "as many runs of inputs as folds",
+    "gaps": "as many runs of inputs as folds",
+}
+
 
 def method_rows(found: Comparison) -> list[tuple[str, float, str, str, str]]:
     """Name, mean error, error over apart with its interval, and what it is, the best first."""
@@ -65,11 +72,12 @@ def how_sentences(found: Comparison, case: Case) -> list[str]:
         "method learned from the same labels, and chose all it chooses on those alone",
         "errors: mean over the held-out labels of a task, over the variance of its labels, so that 1 is "
         "what predicting its mean does; overall, each task counts the same",
-        f"intervals: {100.0 * found.level:g} %, of the mean of log(error / error) over tasks and folds, the "
-        "variance between folds times 1 / folds + held out / learned from, as folds share what they learn "
-        "from (Nadeau and Bengio 2003); a ratio is a geometric mean, in which each task and fold has one say",
-        f"the verdict is no difference where the interval holds 0 or the difference is within "
-        f"{100.0 * found.margin:g} %",
+        "against apart: the ratio of these errors, overall their geometric mean, so that each task has the "
+        f"same say; intervals: {100.0 * found.level:g} %, of Student's t, for the log of the ratio, from its "
+        f"spread over {_UNITS[found.scheme]}, each label counted once by its mean over the repeats",
+        "the verdict is no difference where the interval holds the same error or the difference is within "
+        f"{100.0 * found.margin:g} %: at most {50.0 * (1.0 - found.level):.2g} % of such data are said "
+        "to be better together, and as many apart, as far as the rows are independent",
     ]
     shares = {name: found.refitted(name) for name in ("together", "apart")}
     if any(shares.values()):
@@ -87,5 +95,5 @@ def interval_of(found: Comparison, over: Ratio) -> str:
 
 def _ends(over: Ratio) -> str:
     if not math.isfinite(over.low):
-        return "one fold"
+        return "unknown"
     return f"{signed(over.low)} to {signed(over.high)}"

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._files import replacing
+from ..losses import Loss, Squared
 from ..network import ReLUNetwork
 from ..tables import Table
+from ..workflow import FileFitResult, FitResult, is_straight, loss_of, responses
 from .text import count, one_line
 
 Array = NDArray[np.float64]
@@ -29,6 +31,7 @@ _LONGEST_NAME = 36
 _LANE = 0.8
 _DPI = 100
 _COLOURS = 64
+_STEPS = 200
 
 
 def fit_figure(
@@ -46,6 +49,31 @@ def fit_figure(
     OSError : when it cannot be written.
     """
     palette_png(draw_fit(table, network, apart, shown=shown), path)
+
+
+def result_figure(result: FitResult | FileFitResult, path: str | os.PathLike[str]) -> None:
+    """Draw `draw_result` to a PNG file, whole or not at all.
+
+    Raises
+    ------
+    OSError : when it cannot be written.
+    """
+    several = isinstance(result, FitResult) and result.columns.n_inputs > 1
+    # shades and lines of many colours need all of a palette
+    palette_png(draw_result(result), path, colours=256 if several else _COLOURS)
+
+
+def draw_result(result: FitResult | FileFitResult) -> Figure:
+    """The picture of a fit, of whatever kind it is."""
+    if isinstance(result, FileFitResult):
+        return draw_fit(result.sample, result.fit.network, [], n_rows=result.fit.n_rows)
+    if result.columns.n_inputs > 1:
+        from .several_figure import draw_several
+
+        return draw_several(result)
+    return draw_fit(
+        result.table, result.network, result.apart_networks(), shown=result.shown, loss=result.loss
+    )
 
 
 def palette_png(figure: Figure, path: str | os.PathLike[str], *, colours: int = _COLOURS) -> None:
@@ -68,7 +96,13 @@ def palette_png(figure: Figure, path: str | os.PathLike[str], *, colours: int = 
 
 
 def draw_fit(
-    table: Table, network: ReLUNetwork, apart: Sequence[ReLUNetwork], *, shown: Sequence[int] | None = None
+    table: Table,
+    network: ReLUNetwork,
+    apart: Sequence[ReLUNetwork],
+    *,
+    shown: Sequence[int] | None = None,
+    loss: Loss | None = None,
+    n_rows: int | None = None,
 ) -> Figure:
     """Data, fits and knots, a lane for each task: each alone on the left, all together on the right.
 
@@ -79,13 +113,15 @@ def draw_fit(
     apart : the single-task fits of the tasks `shown`, in data units. With one task, or fits
         missing, the joint fit is drawn alone.
     shown : the tasks to draw; the first 16 when None.
+    loss : what was fitted: rates and probabilities are drawn where it is of such; squared when None.
+    n_rows : of the data, where the table holds some of them only.
     """
     tasks = list(range(min(table.n_tasks, 16))) if shown is None else list(shown)
     both = len(tasks) > 1 and len(apart) == len(tasks)
     height = 1.7 + max(0.46 * len(tasks), 2.2)
     figure = Figure(figsize=(11.5 if both else 7.5, height), dpi=_DPI, layout="constrained")
     panels = figure.subplots(1, 2 if both else 1, sharex=True, sharey=True, squeeze=False)[0]
-    lanes = _Lanes(table, network, tasks)
+    lanes = _Lanes(table, network, tasks, loss or Squared())
     if both:
         places = lanes.draw_apart(panels[0], apart)
         total, distinct = sum(map(len, places)), len(np.unique(np.concatenate(places)))
@@ -100,7 +136,7 @@ def draw_fit(
         parse_math=False,
     )
     some = "" if len(tasks) == table.n_tasks else f", {len(tasks)} of them drawn"
-    size = f"{count(table.n_rows, 'row')}, {count(table.n_tasks, 'task')}{some}"
+    size = f"{count(n_rows or table.n_rows, 'row')}, {count(table.n_tasks, 'task')}{some}"
     what = f"{one_line(table.name, _LONGEST_NAME)}: {size}"
     figure.suptitle(what, x=0.01, ha="left", color=_TEXT, fontsize=12, weight="bold", parse_math=False)
     _legend(figure)
@@ -110,16 +146,17 @@ def draw_fit(
 class _Lanes:
     """Each task in a lane of its own, over its own range."""
 
-    def __init__(self, table: Table, network: ReLUNetwork, tasks: Sequence[int]) -> None:
+    def __init__(self, table: Table, network: ReLUNetwork, tasks: Sequence[int], loss: Loss) -> None:
         self.table = table
         self.tasks = tasks
+        self.loss = loss
         self.base = np.arange(len(tasks), dtype=float)[::-1]
         self.edges = np.array([table.X.min(), table.X.max()])
         self.offset = 0.0
         if table.origin is not None:
             self.offset = float(mdates.date2num(np.datetime64(table.origin)))
         values = table.Y[:, tasks]
-        fitted = network.predict(self._vertices(network))[:, tasks]
+        fitted = responses(loss, network.predict(self._vertices(network)))[:, tasks]
         self.low = np.minimum(np.nanmin(values, axis=0), fitted.min(axis=0))
         high = np.maximum(np.nanmax(values, axis=0), fitted.max(axis=0))
         self.span = np.where(high > self.low, high - self.low, 1.0)
@@ -169,12 +206,22 @@ class _Lanes:
             axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
 
     def _vertices(self, network: ReLUNetwork) -> Array:
-        return np.concatenate([self.edges[:1], self._knots(network)[0], self.edges[1:]])
+        knots = self._knots(network)[0]
+        if not is_straight(self.loss):
+            # curved between the knots
+            knots = np.union1d(knots, np.linspace(self.edges[0], self.edges[1], _STEPS)[1:-1])
+        return np.concatenate([self.edges[:1], knots, self.edges[1:]])
 
     def _knots(self, network: ReLUNetwork) -> tuple[Array, Array]:
         location, jump = network.knots
         inside = (location > self.edges[0]) & (location < self.edges[1])
         return location[inside], jump[inside]
+
+    def _predicted(self, lane: int, network: ReLUNetwork, output: int, x: Array) -> Array:
+        """(n,) one task of the network of all, or that of its own."""
+        alone = network.n_tasks < self.table.n_tasks
+        loss = loss_of(self.loss, self.tasks[lane]) if alone else self.loss
+        return responses(loss, network.predict(x))[:, output]
 
     def _heights(self, lane: int, values: Array) -> Array:
         return self.base[lane] + _LANE * (values - self.low[lane]) / self.span[lane]
@@ -204,12 +251,12 @@ class _Lanes:
 
     def _draw_line(self, axes: Axes, lane: int, network: ReLUNetwork, output: int) -> None:
         x = self._vertices(network)
-        height = self._heights(lane, network.predict(x)[:, output])
+        height = self._heights(lane, self._predicted(lane, network, output, x))
         axes.plot(x + self.offset, height, color=_FIT, lw=1.4, zorder=3, solid_joinstyle="round")
 
     def _marks(self, lane: int, network: ReLUNetwork, output: int, location: Array, size: Array) -> Array:
         """(3, K) where to put dots on a curve, and their area: as the bend, over the lane's largest."""
-        height = self._heights(lane, network.predict(location)[:, output])
+        height = self._heights(lane, self._predicted(lane, network, output, location))
         return np.stack([location + self.offset, height, 3 + 26 * size / size.max(initial=1e-300)])
 
     def _draw_marks(self, axes: Axes, marks: Sequence[Array]) -> None:

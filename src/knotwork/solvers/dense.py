@@ -122,31 +122,31 @@ class Dense:
         by_pattern = labels[None] if P == 1 else labels.T[:, :, None]
         targets = self._padded(root * by_pattern)
         self.basis, self.inverse = _orthonormal(rows)
-        self.targets = self._off_free(targets)
+        self.targets = self.off_free(targets)
         self.free_targets = self.basis.transpose(0, 2, 1) @ targets
         self.X1 = np.column_stack([X, np.ones(n)])
 
     def _padded(self, rows: Array) -> Array:
         return np.pad(rows, ((0, 0), (0, self.extra), (0, 0)))
 
-    def _off_free(self, rows: Array) -> Array:
+    def off_free(self, rows: Array) -> Array:
         for _ in range(2):
             rows = rows - self.basis @ (self.basis.transpose(0, 2, 1) @ rows)
         return rows
 
-    def _weighted(self, features: Array) -> Array:
+    def weighted(self, features: Array) -> Array:
         """(P, n, Q) features on the labels of each task."""
         return self._padded(self.squares.root * features[None])
 
     def rotated(self, atoms: Atoms) -> Array:
         """(P, n, K) the features of atoms with the free parts rotated away."""
-        return self._off_free(self._weighted(atoms.features(self.squares.X)))
+        return self.off_free(self.weighted(atoms.features(self.squares.X)))
 
     def corrected(self, atoms: Atoms, tol: float, loose: float = 0.0) -> Corrected:
         """The optimal masses, or with time up what was reached; atoms without any leave."""
-        rows = self._weighted(atoms.features(self.squares.X))
+        rows = self.weighted(atoms.features(self.squares.X))
         if len(atoms):
-            features = self._off_free(rows)
+            features = self.off_free(rows)
             R = np.asarray(np.linalg.qr(np.concatenate([features, self.targets], axis=2), mode="r"))
             K = len(atoms)
             reduced = Reduced(R[:, :K, :K], R[:, :K, K:])
@@ -161,23 +161,23 @@ class Dense:
         return Corrected(Atoms(atoms.neurons, mass, atoms.linear).take(alive), V[alive], free)
 
     def objective(self, state: Corrected) -> float:
-        rows = self._weighted(state.atoms.features(self.squares.X))
+        rows = self.weighted(state.atoms.features(self.squares.X))
         V = state.V[None] if len(rows) == 1 else state.V.T[:, :, None]
-        left = self.targets - self._off_free(rows) @ V
+        left = self.targets - self.off_free(rows) @ V
         return 0.5 * float(np.sum(left * left)) + self.lam * float(np.linalg.norm(state.V, axis=1).sum())
 
     def slid(self, atoms: Atoms, steps: int) -> Atoms:
         """Atoms of lower objective: masses and directions moved together, each on its face."""
         atoms = atoms.take(atoms.mass > 0)
         faces = [
-            self._face(neuron, linear) for neuron, linear in zip(atoms.neurons, atoms.linear, strict=True)
+            self.face(neuron, linear) for neuron, linear in zip(atoms.neurons, atoms.linear, strict=True)
         ]
         sizes = np.array([face.basis.shape[1] for face in faces])
         if sizes.sum() > _MOST_COORDINATES or len(atoms) == 0:
             return atoms
         owner = np.repeat(np.arange(len(atoms)), sizes)
         columns = np.concatenate([face.seen @ face.basis for face in faces], axis=1)
-        rows = self._off_free(self._weighted(columns))
+        rows = self.off_free(self.weighted(columns))
         R = np.asarray(np.linalg.qr(np.concatenate([rows, self.targets], axis=2), mode="r"))
         Q = len(owner)
         moves = Moves(R[:, :Q, :Q], R[:, :Q, Q:], owner, self.lam)
@@ -206,11 +206,11 @@ class Dense:
                 neurons[k] = face.neuron(part / size)
         return Atoms(neurons, mass, atoms.linear)
 
-    def _face(self, neuron: Array, linear: bool) -> _Face:
+    def face(self, neuron: Array, linear: bool) -> Face:
         X, d = self.squares.X, self.squares.X.shape[1]
         if linear:
             basis = np.eye(d + 1)[:, :d]
-            return _Face(neuron, basis, np.column_stack([X, np.zeros(len(X))]), np.zeros((0, d)), None)
+            return Face(neuron, basis, np.column_stack([X, np.zeros(len(X))]), np.zeros((0, d)), None)
         z = self.X1 @ neuron
         scale = np.abs(self.X1) @ np.abs(neuron)
         kink = np.abs(z) <= _ON_KINK * scale
@@ -225,11 +225,11 @@ class Dense:
         across = across[np.any(across != 0, axis=1)]
         basis = _across(unit, across)
         signed = np.where(on, 1.0, -1.0)[~kink, None] * points[~kink]
-        return _Face(unit, basis, points * on[:, None], signed @ basis, anchor)
+        return Face(unit, basis, points * on[:, None], signed @ basis, anchor)
 
 
 @dataclass(frozen=True, eq=False)
-class _Face:
+class Face:
     """Where one neuron may move without changing what it sees: unit weights spanned by `basis`
     (m, q); `seen` (N, m) the data it acts on; `signed` (M, q) keeps positive; its anchor, if any."""
 

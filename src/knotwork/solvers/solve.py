@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..bins import Bins
 from ..certificate import sees_moments
 from ..certificate.labels import Labels
 from ..dual_norm.knots import maximise
+from ..dual_norm.several import MAX_CELLS, UnitNeurons
 from ..losses import Squared
 from ..network import ReLUNetwork
 from ..points import Points
@@ -36,7 +36,7 @@ def solve(
     start: ReLUNetwork | None = None,
     max_rounds: int | None = None,
     max_seconds: float | None = None,
-    max_cells: int = 2_000_000,
+    max_cells: int = MAX_CELLS,
     random_state: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
 ) -> Solution:
@@ -73,54 +73,84 @@ def solve(
         return solve_any_loss(problem, watch, start, max_cells, rng)
 
 
-def lam_max(problem: Problem) -> float:
+def lam_max(
+    problem: Problem,
+    *,
+    max_cells: int = MAX_CELLS,
+    max_seconds: float | None = None,
+    random_state: int | np.random.Generator | None = 0,
+) -> float:
     """The least lam at and above which the optimum has no neuron; 0 for affine data.
 
     Where the free parts cost nothing it is the dual norm at the free fit. Penalised c and A change
     with lam, and the neuron-free lams need be no half-line: then it is found by going down from
     above in steps of 5 % and bisecting.
+
+    Parameters
+    ----------
+    problem : see `Problem`; its lam is not used.
+    max_cells, random_state : as in `solve`; where neurons are searched the value may be too low.
+    max_seconds : in several inputs, or under a loss that is not smooth: after that the neurons are
+        searched, and the value reached so far is returned.
+
+    Raises
+    ------
+    TypeError, ValueError : naming the argument.
     """
+    watch = Watch(1.0, None, max_seconds, None)
+    cells, rng = as_count(max_cells, "max_cells"), as_generator(random_state, "random_state")
     with one_blas_thread():
-        return _lam_max(problem)
+        if isinstance(problem.loss, Squared) and sees_moments(problem):
+            return _knots_lam_max(problem)
+        problem = problem if problem.lam > 0 else problem.with_lam(1.0)
+        origin = far_origin(problem)
+        if origin is not None:
+            problem = about(problem, origin)
+        if not problem.loss_function.smooth:
+            return _lam_max_by_solving(problem, watch, cells, rng)
+        units = None
+        if problem.n_inputs > 1:
+            # at every lam the same: their faces are enumerated once
+            units = UnitNeurons(problem.X, problem.penalty, cells, rng, watch.out_of_time)
+        if not problem.penalty.biases:
+            return response_at_free_fit(problem, units)
+        return _lam_max_of_fixed_point(problem, units, watch)
 
 
-def _lam_max(problem: Problem) -> float:
-    if isinstance(problem.loss, Squared) and sees_moments(problem):
-        return _knots_lam_max(problem)
-    problem = problem if problem.lam > 0 else problem.with_lam(1.0)
-    origin = far_origin(problem)
-    if origin is not None:
-        problem = about(problem, origin)
-    if not problem.loss_function.smooth:
-        return _lam_max_by_solving(problem)
-    if not problem.penalty.biases:
-        return _response_at_free_fit(problem)
-    nothing = problem.with_lam(_HUGE_LAM * max(_response_at_free_fit(problem), 1e-300))
-    high = max(_response_at_free_fit(nothing), _response_at_free_fit(problem))
-    while _response_at_free_fit(problem.with_lam(high)) > high > 0:
+def _lam_max_of_fixed_point(problem: Problem, units: UnitNeurons | None, watch: Watch) -> float:
+    """The largest lam that is the dual norm at its own free fit."""
+
+    def response(lam: float) -> float:
+        return response_at_free_fit(problem.with_lam(lam), units)
+
+    here = response(problem.lam)
+    high = max(response(_HUGE_LAM * max(here, 1e-300)), here)
+    while response(high) > high > 0:
         high *= 2.0
     low = high
     while low > 1e-9 * high:
+        if watch.out_of_time():
+            return low
         low *= 0.95
-        if _response_at_free_fit(problem.with_lam(low)) > low:
+        if response(low) > low:
             break
     else:
         return 0.0
 
     def excess(log_lam: float) -> float:
         lam = float(np.exp(log_lam))
-        return _response_at_free_fit(problem.with_lam(lam)) / lam - 1.0
+        return response(lam) / lam - 1.0
 
-    if excess(np.log(low / 0.95)) >= 0.0:
+    if watch.out_of_time() or excess(np.log(low / 0.95)) >= 0.0:
         # the response hardly changes with lam, and rounding has it above even there
         return low / 0.95
     root: Any = brentq(excess, np.log(low), np.log(low / 0.95), xtol=1e-14)
     return float(np.exp(root))
 
 
-def _response_at_free_fit(problem: Problem) -> float:
-    """The dual norm at the fit without neurons; 0 where that is rounding."""
-    labels = Labels.of(problem)
+def response_at_free_fit(problem: Problem, units: UnitNeurons | None = None) -> float:
+    """The dual norm at the fit without neurons; 0 where that is rounding. In several inputs of `units`."""
+    labels = Labels.of(problem, units)
     f = problem.free_fit().predict(labels.X)
     alpha = labels.gradient_point(f)
     largest = labels.largest_response(alpha).largest
@@ -137,20 +167,30 @@ def _reach(problem: Problem) -> float:
     return float(np.linalg.norm(problem.X - problem.X.mean(axis=0), axis=1).max())
 
 
-def _lam_max_by_solving(problem: Problem) -> float:
+def _lam_max_by_solving(problem: Problem, watch: Watch, max_cells: int, rng: np.random.Generator) -> float:
+    def has_neurons(lam: float) -> bool:
+        found = solve(
+            problem.with_lam(lam),
+            tol=1e-6,
+            max_seconds=watch.seconds_left(),
+            max_cells=max_cells,
+            random_state=rng,
+        )
+        return found.network.n_neurons > 0
+
     # the total weight times the inputs' reach bounds every response to a subgradient of size 1
     high = float(problem.label_weight().sum()) * _reach(problem)
     if high == 0:
         return 0.0
     low = 0.0
-    while solve(problem.with_lam(high), tol=1e-6).network.n_neurons:
+    while not watch.out_of_time() and has_neurons(high):
         high *= 4.0
     least = 1e-12 * high
-    while high - low > 1e-3 * high:
+    while high - low > 1e-3 * high and not watch.out_of_time():
         middle = 0.5 * high if low == 0.0 else float(np.sqrt(low * high))
         if middle < least:
             return 0.0
-        if solve(problem.with_lam(middle), tol=1e-6).network.n_neurons:
+        if has_neurons(middle):
             low = middle
         else:
             high = middle
@@ -180,6 +220,8 @@ def solve_n_knots(
     *,
     tol: float = 1e-8,
     max_seconds: float | None = None,
+    max_cells: int = MAX_CELLS,
+    random_state: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
 ) -> Solution:
     """The solution at the largest lam whose optimum has at least `n_knots` knots.
@@ -188,21 +230,29 @@ def solve_n_knots(
     from lam_max and bisecting to one per cent. The count is of neurons: a bend that the data
     place between two inputs is two of them.
 
-    Where time runs out or `progress` stops, the best fit so far with that status.
+    Other arguments are those of `solve`. Where time runs out or `progress` stops, the best fit so far
+    with that status.
 
     Raises
     ------
     ValueError : when no lam above 1e-9 lam_max has that many knots.
     """
     n_knots = as_count(n_knots, "n_knots")
-    Watch(tol, None, max_seconds, progress)
-    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    watch = Watch(tol, None, max_seconds, progress)
+    rng = as_generator(random_state, "random_state")
 
     def at(lam: float, start: ReLUNetwork | None) -> Solution:
-        left = None if deadline is None else max(deadline - time.monotonic(), 1e-3)
-        return solve(problem.with_lam(lam), tol=tol, start=start, max_seconds=left, progress=progress)
+        return solve(
+            problem.with_lam(lam),
+            tol=tol,
+            start=start,
+            max_seconds=watch.seconds_left(),
+            max_cells=max_cells,
+            random_state=rng,
+            progress=progress,
+        )
 
-    largest = lam_max(problem)
+    largest = lam_max(problem, max_cells=max_cells, max_seconds=watch.seconds_left(), random_state=rng)
     if n_knots == 0:
         return at(largest if largest > 0 else 1.0, None)
     if largest == 0:

@@ -51,6 +51,12 @@ class Watch:
         """Whether `max_seconds` have passed."""
         return self.max_seconds is not None and time.monotonic() - self.began >= self.max_seconds
 
+    def seconds_left(self) -> float | None:
+        """Until `max_seconds` have passed, as a limit for what is still to be done: never 0."""
+        if self.max_seconds is None:
+            return None
+        return max(self.max_seconds - (time.monotonic() - self.began), 1e-3)
+
     def round_done(self, objective: float, gap: float, n_knots: int) -> bool:
         """Record a round; True when the solver must stop before it is done."""
         seconds = time.monotonic() - self.began

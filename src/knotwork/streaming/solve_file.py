@@ -37,7 +37,7 @@ from .sources import open_source
 from .survey import survey
 
 Array = NDArray[np.float64]
-_MEMORY = 1 << 26
+MEMORY = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def solve_file(
     lam: float | None = None,
     lam_ratio: float | None = None,
     tol: float = 1e-6,
-    memory: int = _MEMORY,
+    memory: int = MEMORY,
     scale: Literal["task", "none"] = "task",
     max_rounds: int | None = None,
     max_seconds: float | None = None,

@@ -62,9 +62,7 @@ class Pull:
         labels = problem.Y[seen, task]
         spread = float(labels.std()) or float(np.abs(labels).max(initial=0.0)) or 1.0
         origin = float(network.predict(x[None])[0, task])
-        fixed = problem.lam == 0 and bool(
-            np.any(seen & np.equal(problem.X, x).all(axis=1))
-        )
+        fixed = problem.lam == 0 and bool(np.any(seen & np.equal(problem.X, x).all(axis=1)))
         return cls(problem, x, task, sign, loss, origin, spread, float(weights[seen].mean()), fixed)
 
     @property

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knotwork.comparing.folds import held_out
+from knotwork.selection.held_out import held_out
 
 
 @given(

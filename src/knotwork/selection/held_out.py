@@ -16,7 +16,14 @@ _LEAST = 2
 _DRAWS = 50
 
 
-def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.Generator) -> list[Mask]:
+def held_out(
+    X: Array,
+    seen: Mask,
+    n_folds: int,
+    scheme: Scheme,
+    rng: np.random.Generator,
+    name: str = "folds",
+) -> list[Mask]:
     """`n_folds` masks (N, T) that part the labels `seen`: each is held out once.
 
     Equal inputs stay together, for a copy of a row would tell its label.
@@ -29,6 +36,7 @@ def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.
         "labels": each task's labels by themselves, so that others may be known at the same input.
         "blocks": runs of consecutive inputs (d = 1), beginning anywhere; the run that reaches one end goes
         on at the other. "gaps": such runs of each task's labels by themselves.
+    name : of the argument that an error is about.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def held_out(X: Array, seen: Mask, n_folds: int, scheme: Scheme, rng: np.random.
     t = int(np.argmin(left.min(axis=0)))
     parts = "runs of inputs" if scheme in ("blocks", "gaps") else "parts"
     raise ValueError(
-        f"folds: {n_folds} {parts} of {len(X)} rows leave task {t}, which has {int(seen[:, t].sum())} "
+        f"{name}: {n_folds} {parts} of {len(X)} rows leave task {t}, which has {int(seen[:, t].sum())} "
         "labels, too few to learn from; drop that task, give more rows, or other folds"
     )
 
