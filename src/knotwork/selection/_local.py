@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..solvers.dense import Corrected, Dense, Face, Squares
+from ..solvers.several_inputs import start_atoms
 from ..solvers.sliding import Moves
 
 Array = NDArray[np.float64]
