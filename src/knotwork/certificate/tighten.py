@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._validate import as_count, as_generator
 from ..dual_norm import Rigour
 from ..dual_norm._splitting import Quadratic, Splitting
-from ..dual_norm.relaxation import Lift, anchored, proven_norm, whole
+from ..dual_norm.relaxation import Lift, lifts_of, proven_norm
 from ..dual_norm.several import MAX_CELLS, Best, UnitNeurons
 from ..losses import Squared
 from ..network import ReLUNetwork
@@ -22,7 +22,7 @@ from .record import Certificate
 
 Array = NDArray[np.float64]
 _FIRST, _MORE, _GAIN, _IDLE = 60, 1.5, 1e-3, 2
-_TIMED, _WORTH, _MODEL_EVERY = 10, 500, 20
+_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 6
 _FLAT = 1e-2
 
 
@@ -80,9 +80,10 @@ def tighten(
             "problem: penalty.skip must not be 'nuclear', of which no relaxation is known here; use certify"
         )
     tightening = _Tightening(problem, network)
-    tightening.improve(whole(problem.X, problem.penalty), clock, share=0.5)
-    if not problem.penalty.biases and problem.n_rows * _WORTH * tightening.step_seconds <= clock.left():
-        tightening.improve(anchored(problem.X), clock)
+    tightening.improve(lifts_of(problem.X, problem.penalty), clock, share=0.5)
+    branched = tightening.worth_branching(clock)
+    if len(branched):
+        tightening.improve(lifts_of(problem.X, problem.penalty, branched), clock)
     best = tightening.best
     top = units.search(best.dual_point).neurons
     return replace(best, worst_neuron=top[0] if len(top) else None)
@@ -130,13 +131,26 @@ class _Tightening:
                 splitting.quadratic = _model(self.labels, splitting.predictions)
             if splitting.steps == _TIMED:
                 self.step_seconds = (began - clock.left()) / _TIMED
-                if problem.n_rows * _WORTH * self.step_seconds <= began * share:
+                if 8 * _WORTH * self.step_seconds <= began * share:
                     ends = began * (1.0 - share)
             if splitting.steps >= check or clock.left() <= ends:
                 check = int(_MORE * check)
                 dual = self._judged(lifts, splitting)
                 idle = idle + 1 if dual <= known * (1.0 + _GAIN) else 0
                 known = max(known, dual)
+
+    def worth_branching(self, clock: _Clock) -> NDArray[np.intp]:
+        """The data that weigh most, as many as there is time for lifts of their signs."""
+        X, penalty = self.labels.X, self.labels.problem.penalty
+        steps = clock.left() / max(self.step_seconds, 1e-9) / _WORTH
+        if penalty.skip == "free":
+            steps *= 2.0
+        most = int(np.clip(np.log2(max(steps, 1.0)), 0.0, min(_MOST_BRANCHES, len(X))))
+        size = (
+            np.linalg.norm(X, axis=1) + 1.0 if penalty.biases else np.linalg.norm(X - X.mean(axis=0), axis=1)
+        )
+        weight = np.linalg.norm(self.best.dual_point, axis=1) * size
+        return np.argsort(-weight, kind="stable")[:most]
 
     def _judged(self, lifts: list[Lift], splitting: Splitting) -> float:
         """What is proven now, kept where it is the best."""

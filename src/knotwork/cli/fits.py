@@ -116,6 +116,13 @@ def fit(
     ] = None,
     as_json: Json = False,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no picture.")] = False,
+    band: Annotated[
+        float | None,
+        typer.Option(
+            "--band",
+            help="Also what all networks within this share of the optimum predict, as 0.01; one input.",
+        ),
+    ] = None,
     proof: Annotated[
         bool, typer.Option("--proof", help="Also write proof.json, for knotwork verify: the gap, exactly.")
     ] = False,
@@ -125,7 +132,7 @@ def fit(
     from ..datasets.columns import read_task_columns
     from ..fit_files import fit_record, write_fit
     from ..report.displays import Rounds, show_fit
-    from ..workflow import MAX_CELLS, fit_table, is_large
+    from ..workflow import MAX_CELLS, check_band, fit_table, is_large, prediction_band
 
     if proof:
         check_provable(data, series, loss, penalty, lam)
@@ -146,6 +153,7 @@ def fit(
                 "penalty": None if penalty == "weights-free-skip" else penalty,
                 "max-cells": max_cells,
                 "proof": proof or None,
+                "band": band,
             }
         )
         _fit_in_pieces(
@@ -166,6 +174,7 @@ def fit(
     columns = read_task_columns(data, as_names(input, "input", "input"), as_names(tasks), series, value)
     folder = out or Path(f"{columns.table.name}-fit")
     require_writable(folder)
+    check_band(band, columns.n_inputs)
     asked = cv or any(one is not None for one in (scheme, rule, criterion, jobs))
     losses = as_names(loss, "loss", "loss") or []
     with Rounds() as rounds:
@@ -189,21 +198,23 @@ def fit(
             max_cells=MAX_CELLS if max_cells is None else max_cells,
             progress=rounds,
         )
-    files = write_fit(result, folder)
+    left = None if max_seconds is None else max(max_seconds - result.seconds, 1e-3)
+    ends = None if band is None else prediction_band(result, band, max_seconds=left)
+    files = write_fit(result, folder, ends)
     if not no_picture:
         from ..report.figures import result_figure
 
         files.append(folder / "fit.png")
-        result_figure(result, files[-1])
+        result_figure(result, files[-1], ends)
     if proof:
         from ..proofs import write_proof
 
         files.append(folder / "proof.json")
         write_proof(result, files[-1], table_file(data))
     if as_json:
-        print_json(fit_record(result))
+        print_json(fit_record(result, ends))
     else:
-        show_fit(result, files)
+        show_fit(result, files, ends)
 
 
 def _refuse_in_pieces(given: dict[str, object]) -> None:

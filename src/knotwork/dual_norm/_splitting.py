@@ -12,11 +12,11 @@ eigenvalue problem of p + n + T a step. The scaled duals of the signs are the mu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._anderson import Anderson
 from .relaxation import Lift
 
 Array = NDArray[np.float64]
@@ -50,99 +50,114 @@ class Splitting:
 
     def __init__(self, lifts: list[Lift], quadratic: Quadratic, lam: float, seen: Array, V: Array) -> None:
         self.quadratic, self.lam = quadratic, lam
-        self.rows = np.array([lift.rows for lift in lifts])
-        L, n = self.rows.shape
-        T = quadratic.y.shape[1]
-        self.counts = np.bincount(self.rows.ravel(), minlength=len(quadratic.y)).astype(np.float64)
+        self.signs = np.array([lift.signs for lift in lifts])
         bases, norms = zip(*(_coordinates(lift) for lift in lifts), strict=True)
-        Q, square = np.array(bases), np.array(norms)
-        eye = np.broadcast_to(np.eye(n), (L, n, n))
-        self.z = np.concatenate([Q, eye], axis=2) / np.sqrt(2.0)
-        self.s = np.concatenate([-Q, eye], axis=2) / np.sqrt(2.0)
-        self.basis = np.concatenate([self.z, self.s], axis=1)
-        # units in which a typical |t|^2 is that of a unit neuron
-        self.unit = float(np.sqrt(1.0 / np.median(square[square > 0])))
-        linear = np.concatenate([square * self.unit**2, np.zeros((L, n)), np.ones((L, T))], axis=1)
-        self.linear = 0.5 * lam * linear
-        self.C, self.U = np.zeros((L, 2 * n, 2 * n)), np.zeros((L, n, T))
-        self.dual_C, self.dual_U = np.zeros_like(self.C), np.zeros_like(self.U)
-        self.U_s, self.V = np.zeros_like(self.U), np.zeros((L, T, T))
-        self.alpha = np.zeros_like(quadratic.y)
+        self.basis, square = np.array(bases), np.array(norms)
+        L, n = self.signs.shape
+        T = quadratic.y.shape[1]
+        self.z, self.s = self.basis[:, :n], self.basis[:, n:]
+        # z is 0 in a lift where t <= 0
+        self.mask = (self.signs >= 0)[:, :, None].astype(np.float64)
+        self.counts = self.mask[:, :, 0].sum(axis=0)
+        # units in which |t| of a unit neuron is about 1
+        self.unit = float(np.median(np.linalg.svd(lifts[0].F, compute_uv=False))) / np.sqrt(2.0)
+        self.linear = np.zeros((L, square.shape[1] + T, square.shape[1] + T))
+        self.linear[:, : square.shape[1], : square.shape[1]] = square * (0.5 * lam * self.unit**2)
+        self.linear[:, square.shape[1] :, square.shape[1] :] = 0.5 * lam * np.eye(T)
+        self._shapes = (L, 2 * n, 2 * n), (L, n, T), (L, n, T), (L, T, T)
         # the trace is of the size of the neurons' cost
         least = 1e-3 * float(np.abs(quadratic.y).max(initial=0.0)) / self.unit
         mass = max(float(np.linalg.norm(V, axis=1).sum()), least)
         self.penalty = L * lam / mass if mass > 0.0 else 1.0
         self.steps = 0
-        self._start(seen, V)
+        start = self._products(seen, V)
+        self._anderson = Anderson(len(start))
+        self._read(start)
 
-    @cached_property
-    def _cross(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        i, n = np.arange(self.rows.shape[1]), self.rows.shape[1]
-        return np.concatenate([i, i + n]), np.concatenate([i + n, i])
-
-    def _start(self, seen: Array, V: Array) -> None:
-        """The products of the neurons, each in the lift that leaves out the data on its kink."""
-        n = self.U.shape[1]
+    def _products(self, seen: Array, V: Array) -> Array:
+        """Those of the neurons, each in the lift whose signs it has."""
+        C, U, U_s, v_v = (np.zeros(shape) for shape in self._shapes)
+        n, side_of = U.shape[1], (1.0, -1.0)
         for t, v, mass in zip(seen, V, np.linalg.norm(V, axis=1), strict=True):
             if mass == 0.0:
                 continue
-            j = int(np.argmin(np.abs(t))) if len(self.rows) > 1 else 0
-            t = t[self.rows[j]] / self.unit
+            # of a neuron and its opposite, which may stand for it, one has the signs of a lift
+            against = [np.maximum(-side * t * self.signs, 0.0).sum(axis=1) for side in side_of]
+            side, j = np.unravel_index(np.argmin(against), (2, len(self.signs)))
+            t = side_of[side] * t / self.unit
             c = np.concatenate([np.maximum(t, 0.0), np.maximum(-t, 0.0)])
             products = np.outer(c, v)
-            self.C[j] += mass * np.outer(c, c)
-            self.U[j] += products[:n]
-            self.U_s[j] += products[n:]
-            self.V[j] += np.outer(v, v) / mass
+            C[j] += mass * np.outer(c, c)
+            U[j] += products[:n]
+            U_s[j] += products[n:]
+            v_v[j] += np.outer(v, v) / mass
+        return _flat(C, U, U_s, v_v)
 
-    def advance(self) -> None:
-        """One step."""
-        C, U = self._definite()
-        old_C, old_U = self.C, self.U
-        W = _OVER * C + (1.0 - _OVER) * old_C + self.dual_C
-        self.C = np.maximum(W, 0.0)
-        self.C[:, *self._cross] = 0.0
-        self.dual_C = W - self.C
-        W = _OVER * U + (1.0 - _OVER) * old_U + self.dual_U
-        total = np.zeros_like(self.alpha)
-        np.add.at(total, self.rows, W)
+    def _read(self, state: Array) -> None:
+        """The signs' half of a step: the nearest products that have them, and the dual point."""
+        self._state = state
+        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])[:-1]
+        parts = np.split(state, ends)
+        W_C, W_U, self.U_s, self.V = (
+            part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)
+        )
+        i, n = np.arange(self.U_s.shape[1]), self.U_s.shape[1]
+        self.C = np.maximum(W_C, 0.0)
+        self.C[:, i, i + n] = self.C[:, i + n, i] = 0.0
+        self.dual_C = W_C - self.C
+        total = np.sum(self.mask * W_U, axis=0)
         pull = 0.5 * self.unit / self.penalty
         r = self.quadratic.y - self.unit * total
         self.alpha = self.quadratic.proximal(r, self.unit * pull * self.counts)
-        self.U = W + pull * self.alpha[self.rows]
-        self.dual_U = W - self.U
-        self.steps += 1
-        if self.steps % _BALANCE_EVERY == 0:
-            self._balance(C, U, old_C, old_U)
+        self.U = self.mask * (W_U + pull * self.alpha)
+        self.dual_U = W_U - self.U
 
-    def _definite(self) -> tuple[Array, Array]:
-        """The products of (z, s), and of z with v, of the nearest positive semidefinite matrix."""
+    def advance(self) -> None:
+        """One step."""
+        products = self._definite()
+        signed = _flat(self.C, self.U, self.U_s, self.V)
+        image = _OVER * products + (1.0 - _OVER) * signed
+        ends = self.C.size, self.C.size + self.U.size
+        image[: ends[0]] += self.dual_C.ravel()
+        image[ends[0] : ends[1]] += self.dual_U.ravel()
+        self.steps += 1
+        if self.steps % _BALANCE_EVERY == 0 and self._balanced(products, signed, image):
+            return
+        self._read(self._anderson.next(self._state, image))
+
+    def _definite(self) -> Array:
+        """The products in the nearest positive semidefinite matrix."""
         k = self.basis.shape[2]
         size = k + self.V.shape[1]
-        A = np.empty((len(self.rows), size, size))
+        A = np.empty((len(self.basis), size, size))
         A[:, :k, :k] = _t(self.basis) @ (self.C - self.dual_C) @ self.basis
         A[:, :k, k:] = _t(self.z) @ (self.U - self.dual_U) + _t(self.s) @ self.U_s
         A[:, k:, :k] = _t(A[:, :k, k:])
         A[:, k:, k:] = self.V
-        i = np.arange(size)
-        A[:, i, i] -= self.linear / self.penalty
+        A -= self.linear / self.penalty
         values, E = np.linalg.eigh(0.5 * (A + _t(A)))
         K = (E * np.maximum(values, 0.0)[:, None, :]) @ _t(E)
-        self.U_s, self.V = self.s @ K[:, :k, k:], K[:, k:, k:]
-        return self.basis @ K[:, :k, :k] @ _t(self.basis), self.z @ K[:, :k, k:]
+        across = K[:, :k, k:]
+        return _flat(
+            self.basis @ K[:, :k, :k] @ _t(self.basis), self.z @ across, self.s @ across, K[:, k:, k:]
+        )
 
-    def _balance(self, C: Array, U: Array, old_C: Array, old_U: Array) -> None:
-        def norm(c: Array, u: Array) -> float:
-            return float(np.sqrt(np.sum(c * c) + 2.0 * np.sum(u * u)))
-
-        primal = norm(C - self.C, U - self.U) / max(norm(C, U), norm(self.C, self.U), 1e-300)
-        dual = norm(self.C - old_C, self.U - old_U) / max(norm(self.dual_C, self.dual_U), 1e-300)
-        factor = float(np.clip(np.sqrt(primal / max(dual, 1e-300)), 1.0 / _MOST, _MOST))
+    def _balanced(self, products: Array, signed: Array, image: Array) -> bool:
+        """Whether the penalty had to change for primal and dual to go on at one pace."""
+        end = self.C.size + self.U.size
+        dual = _flat(self.dual_C, self.dual_U)
+        self._read(image)
+        moved = _flat(self.C, self.U)
+        primal = np.linalg.norm(products[:end] - moved) / max(float(np.linalg.norm(moved)), 1e-300)
+        change = np.linalg.norm(moved - signed[:end]) / max(float(np.linalg.norm(dual)), 1e-300)
+        factor = float(np.clip(np.sqrt(primal / max(change, 1e-300)), 1.0 / _MOST, _MOST))
         if max(factor, 1.0 / factor) < _BALANCED:
-            return
+            return False
         self.penalty *= factor
-        self.dual_C /= factor
-        self.dual_U /= factor
+        state = _flat(self.C + self.dual_C / factor, self.U + self.dual_U / factor, self.U_s, self.V)
+        self._anderson.forget()
+        self._read(state)
+        return True
 
     @property
     def predictions(self) -> Array:
@@ -156,13 +171,20 @@ class Splitting:
 
 
 def _coordinates(lift: Lift) -> tuple[Array, Array]:
-    """An orthonormal basis (n, r) of all t, and 2 / (singular value)^2 for each: |w|^2 along it."""
-    P, S, _ = np.linalg.svd(lift.charged, full_matrices=False)
+    """An orthonormal basis (2n, r) of all (z, s), and the quadratic form (r, r) that |w|^2 is there."""
+    P, S, _ = np.linalg.svd(lift.F if lift.reach is None else lift.F[:, :-1], full_matrices=False)
     # flat directions are dear, but not beyond float64
-    square = 2.0 / np.maximum(S, _FLAT * max(float(S[0]), 1e-300)) ** 2
-    if lift.reach is None:
-        return P, square
-    return np.column_stack([P, np.full(len(P), len(P) ** -0.5)]), np.append(square, 0.0)
+    square = 1.0 / np.maximum(S, _FLAT * max(float(S[0]), 1e-300)) ** 2
+    if lift.reach is not None:
+        P = np.column_stack([P, np.full(len(P), len(P) ** -0.5)])
+        square = np.append(square, 0.0)
+    basis, R = np.linalg.qr(lift.map(P))
+    inverse = np.linalg.pinv(R)[: len(square)]
+    return basis, (inverse.T * square) @ inverse
+
+
+def _flat(*parts: Array) -> Array:
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def _t(A: Array) -> Array:

@@ -12,10 +12,10 @@ from ..datasets.columns import Columns
 from ..losses import Loss, Squared
 from ..penalty import PENALTIES, Penalty
 from ..storage import loss_record
-from ..workflow import Extrapolation, FileFitResult, FitResult, InputBox, Knot, Units
+from ..workflow import Extrapolation, FileFitResult, FitResult, InputBox, Knot, PredictionBand, Units
 
 
-def fit_record(result: FitResult) -> dict[str, Any]:
+def fit_record(result: FitResult, band: PredictionBand | None = None) -> dict[str, Any]:
     """What `result.json` holds: plain numbers and text, None for what is not finite."""
     table, solution = result.table, result.solution
     problem, inputs = solution.problem, result.units.inputs
@@ -28,6 +28,7 @@ def fit_record(result: FitResult) -> dict[str, Any]:
             **units_record(result.units, result.box, result.extrapolation),
         },
         "cross_validation": _validation_record(result),
+        "band": None if band is None else _band_record(band),
         "outcome": {
             "status": solution.status.name,
             "message": solution.status.value,
@@ -171,6 +172,17 @@ def certificate_record(certificate: Certificate) -> dict[str, Any]:
             "rigour": certificate.rigour.name,
         }
     )
+
+
+def _band_record(band: PredictionBand) -> dict[str, Any]:
+    found = band.ambiguity
+    return {
+        "eps": found.eps,
+        "rigour": found.rigour.name,
+        "finished": found.finished,
+        "places": len(band.x),
+        "problems_solved": found.n_solves,
+    }
 
 
 def _validation_record(result: FitResult) -> dict[str, Any] | None:

@@ -18,17 +18,20 @@ from ..datasets.columns import Columns
 from ..dates import dates_of
 from ..network import ReLUNetwork
 from ..storage import save
-from ..workflow import FileFitResult, FitResult, Knot
+from ..workflow import FileFitResult, FitResult, Knot, PredictionBand
 from .records import file_fit_record, fit_record
 
 Array = NDArray[np.float64]
 
 
-def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
+def write_fit(
+    result: FitResult, folder: str | os.PathLike[str], band: PredictionBand | None = None
+) -> list[Path]:
     """Write model.safetensors, knots.csv, fitted.csv and result.json to a folder, made when missing.
 
     In several inputs neurons.csv stands for knots.csv. With a refit also refit.safetensors, and fitted.csv
-    holds its values. Each file is complete or is not touched. Returns their paths.
+    holds its values; with a band also band.csv, at each place the least and the greatest prediction of
+    every task. Each file is complete or is not touched. Returns their paths.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     columns, names = result.columns, result.table.task_names
-    record = fit_record(result)
+    record = fit_record(result, band)
     several = columns.n_inputs > 1
     model, bends, fitted = (
         folder / name
@@ -63,7 +66,22 @@ def write_fit(result: FitResult, folder: str | os.PathLike[str]) -> list[Path]:
         save(result.fitted_network, files[1], metadata=record["data"] | record["problem"] | record["refit"])
     header = [*columns.names, *names]
     write_rows(fitted, header, prediction_rows(columns, result.predict(columns.X, "linear")))
+    if band is not None:
+        files.append(folder / "band.csv")
+        _write_band(result, band, files[-1])
     return [*files, write_record(record, folder)]
+
+
+def _write_band(result: FitResult, band: PredictionBand, path: Path) -> None:
+    names = result.table.task_names
+    ends = [(f"low of {name}", f"high of {name}") for name in names]
+    values = np.stack([band.low, band.high], axis=2).reshape(len(band.x), -1)
+    places = result.table.input_labels(band.x)
+    write_rows(
+        path,
+        [result.table.input_name, *(end for pair in ends for end in pair)],
+        [[place, *row] for place, row in zip(places, values.tolist(), strict=True)],
+    )
 
 
 def write_file_fit(result: FileFitResult, folder: str | os.PathLike[str]) -> list[Path]:

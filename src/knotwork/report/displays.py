@@ -25,7 +25,7 @@ from ..penalty import Penalty
 from ..solution import Status, TraceEntry
 from ..storage import loss_record
 from ..streaming.reading import Reading
-from ..workflow import FileFitResult, FitResult, Knot, Neuron, is_straight
+from ..workflow import FileFitResult, FitResult, Knot, Neuron, PredictionBand, is_straight
 from .text import count, one_line
 
 _MOST_KNOTS = 40
@@ -88,7 +88,7 @@ class Rounds:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def show_fit(result: FitResult, files: Sequence[Path]) -> None:
+def show_fit(result: FitResult, files: Sequence[Path], band: PredictionBand | None = None) -> None:
     """Print what was solved, how it ended, and what it means."""
     terminal = console()
     solution = result.solution
@@ -116,6 +116,17 @@ def show_fit(result: FitResult, files: Sequence[Path]) -> None:
             "refit",
             f"without shrinkage, {count(result.refit.df, 'free parameter')}: residual sum of squares "
             f"{left:.6g} instead of {shrunk:.6g}; fitted.csv is of the refit",
+        )
+    if band is not None:
+        found = band.ambiguity
+        proven = "a search" if found.rigour is Rigour.HEURISTIC else "proof"
+        width = np.nanmean(np.where(np.isfinite(found.high - found.low), found.high - found.low, np.nan))
+        some = "" if found.finished else "; stopped early: some ends are wider than need be"
+        _line(
+            terminal,
+            "band",
+            f"of all networks within {100.0 * found.eps:g} % of the optimum, by {proven}: on average "
+            f"{width:.3g} wide in units of the fit{some}",
         )
     _line(terminal, "wrote", ", ".join(str(file) for file in files))
 

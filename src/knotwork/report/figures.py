@@ -19,7 +19,7 @@ from .._files import replacing
 from ..losses import Loss, Squared
 from ..network import ReLUNetwork
 from ..tables import Table
-from ..workflow import FileFitResult, FitResult, is_straight, loss_of, responses
+from ..workflow import FileFitResult, FitResult, PredictionBand, is_straight, loss_of, responses
 from .text import count, one_line
 
 Array = NDArray[np.float64]
@@ -51,7 +51,9 @@ def fit_figure(
     palette_png(draw_fit(table, network, apart, shown=shown), path)
 
 
-def result_figure(result: FitResult | FileFitResult, path: str | os.PathLike[str]) -> None:
+def result_figure(
+    result: FitResult | FileFitResult, path: str | os.PathLike[str], band: PredictionBand | None = None
+) -> None:
     """Draw `draw_result` to a PNG file, whole or not at all.
 
     Raises
@@ -60,11 +62,11 @@ def result_figure(result: FitResult | FileFitResult, path: str | os.PathLike[str
     """
     several = isinstance(result, FitResult) and result.columns.n_inputs > 1
     # shades and lines of many colours need all of a palette
-    palette_png(draw_result(result), path, colours=256 if several else _COLOURS)
+    palette_png(draw_result(result, band), path, colours=256 if several else _COLOURS)
 
 
-def draw_result(result: FitResult | FileFitResult) -> Figure:
-    """The picture of a fit, of whatever kind it is."""
+def draw_result(result: FitResult | FileFitResult, band: PredictionBand | None = None) -> Figure:
+    """The picture of a fit, of whatever kind it is; in one input with a band about it, where there is one."""
     if isinstance(result, FileFitResult):
         return draw_fit(result.sample, result.fit.network, [], n_rows=result.fit.n_rows)
     if result.columns.n_inputs > 1:
@@ -72,7 +74,12 @@ def draw_result(result: FitResult | FileFitResult) -> Figure:
 
         return draw_several(result)
     return draw_fit(
-        result.table, result.network, result.apart_networks(), shown=result.shown, loss=result.loss
+        result.table,
+        result.network,
+        result.apart_networks(),
+        shown=result.shown,
+        loss=result.loss,
+        band=band,
     )
 
 
@@ -103,6 +110,7 @@ def draw_fit(
     shown: Sequence[int] | None = None,
     loss: Loss | None = None,
     n_rows: int | None = None,
+    band: PredictionBand | None = None,
 ) -> Figure:
     """Data, fits and knots, a lane for each task: each alone on the left, all together on the right.
 
@@ -115,13 +123,14 @@ def draw_fit(
     shown : the tasks to draw; the first 16 when None.
     loss : what was fitted: rates and probabilities are drawn where it is of such; squared when None.
     n_rows : of the data, where the table holds some of them only.
+    band : drawn about the joint fit.
     """
     tasks = list(range(min(table.n_tasks, 16))) if shown is None else list(shown)
     both = len(tasks) > 1 and len(apart) == len(tasks)
     height = 1.7 + max(0.46 * len(tasks), 2.2)
     figure = Figure(figsize=(11.5 if both else 7.5, height), dpi=_DPI, layout="constrained")
     panels = figure.subplots(1, 2 if both else 1, sharex=True, sharey=True, squeeze=False)[0]
-    lanes = _Lanes(table, network, tasks, loss or Squared())
+    lanes = _Lanes(table, network, tasks, loss or Squared(), band)
     if both:
         places = lanes.draw_apart(panels[0], apart)
         total, distinct = sum(map(len, places)), len(np.unique(np.concatenate(places)))
@@ -146,7 +155,14 @@ def draw_fit(
 class _Lanes:
     """Each task in a lane of its own, over its own range."""
 
-    def __init__(self, table: Table, network: ReLUNetwork, tasks: Sequence[int], loss: Loss) -> None:
+    def __init__(
+        self,
+        table: Table,
+        network: ReLUNetwork,
+        tasks: Sequence[int],
+        loss: Loss,
+        band: PredictionBand | None = None,
+    ) -> None:
         self.table = table
         self.tasks = tasks
         self.loss = loss
@@ -159,6 +175,12 @@ class _Lanes:
         fitted = responses(loss, network.predict(self._vertices(network)))[:, tasks]
         self.low = np.minimum(np.nanmin(values, axis=0), fitted.min(axis=0))
         high = np.maximum(np.nanmax(values, axis=0), fitted.max(axis=0))
+        self.band = band
+        if band is not None:
+            ends = np.stack([band.low[:, tasks], band.high[:, tasks]])
+            ends[~np.isfinite(ends)] = np.nan
+            self.low = np.fmin(self.low, np.nanmin(ends, axis=(0, 1), initial=np.inf))
+            high = np.fmax(high, np.nanmax(ends, axis=(0, 1), initial=-np.inf))
         self.span = np.where(high > self.low, high - self.low, 1.0)
 
     def draw_apart(self, axes: Axes, apart: Sequence[ReLUNetwork]) -> list[Array]:
@@ -183,6 +205,8 @@ class _Lanes:
         axes.vlines(location + self.offset, bottom, top, color=_KNOT, lw=width, alpha=0.35, zorder=1)
         marks = []
         for lane, t in enumerate(self.tasks):
+            if self.band is not None:
+                self._draw_band(axes, lane, t, self.band)
             self._draw_line(axes, lane, network, t)
             marks.append(self._marks(lane, network, t, location, sizes[:, lane]))
         self._draw_marks(axes, marks)
@@ -253,6 +277,11 @@ class _Lanes:
         x = self._vertices(network)
         height = self._heights(lane, self._predicted(lane, network, output, x))
         axes.plot(x + self.offset, height, color=_FIT, lw=1.4, zorder=3, solid_joinstyle="round")
+
+    def _draw_band(self, axes: Axes, lane: int, t: int, band: PredictionBand) -> None:
+        ends = np.stack([band.low[:, t], band.high[:, t]])
+        low, high = self._heights(lane, np.where(np.isfinite(ends), ends, np.nan))
+        axes.fill_between(band.x + self.offset, low, high, color=_FIT, alpha=0.18, lw=0, zorder=1)
 
     def _marks(self, lane: int, network: ReLUNetwork, output: int, location: Array, size: Array) -> Array:
         """(3, K) where to put dots on a curve, and their area: as the bend, over the lane's largest."""
