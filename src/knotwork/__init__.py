@@ -42,6 +42,9 @@ _EXPORTS = {
     "solve": "solvers.solve",
     "lam_max": "solvers.solve",
     "solve_n_knots": "solvers.solve",
+    "solve_sparse_group": "solvers.sparse_group",
+    "SparseGroupSolution": "solvers.sparse_group",
+    "certify_sparse_group": "certificate.sparse_group",
     "solve_file": "streaming.solve_file",
     "FileFit": "streaming.solve_file",
     "Reading": "streaming.reading",
@@ -152,6 +155,7 @@ if TYPE_CHECKING:
     from .auditing import audit as audit
     from .certificate import Certificate as Certificate
     from .certificate import certify as certify
+    from .certificate.sparse_group import certify_sparse_group as certify_sparse_group
     from .comparing import Comparison as Comparison
     from .comparing import compare as compare
     from .conversions import lam_from_weight_decay as lam_from_weight_decay
@@ -206,6 +210,8 @@ if TYPE_CHECKING:
     from .solvers.solve import lam_max as lam_max
     from .solvers.solve import solve as solve
     from .solvers.solve import solve_n_knots as solve_n_knots
+    from .solvers.sparse_group import SparseGroupSolution as SparseGroupSolution
+    from .solvers.sparse_group import solve_sparse_group as solve_sparse_group
     from .stacked import StackedNetwork as StackedNetwork
     from .storage import load as load
     from .storage import read_metadata as read_metadata

@@ -22,7 +22,7 @@ from .record import Certificate
 
 Array = NDArray[np.float64]
 _FIRST, _MORE, _GAIN, _IDLE = 60, 1.5, 1e-3, 2
-_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 6
+_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 5
 _FLAT = 1e-2
 
 
@@ -48,14 +48,14 @@ def tighten(
 
     The dual point maximises the dual objective where the doubly non-negative relaxation of the dual norm
     is at most lam; then it is scaled by a bound of the dual norm that is proven whatever the relaxation's
-    solver left undone (`dual_norm.relaxation.proven_square`). For small N: a step costs an eigenvalue
-    problem of N + d + T, and where biases are free and there is time for it N of them, which is tighter.
-    No relaxation of that size is exact: what gap remains says little of the network.
+    solver left undone (`dual_norm.relaxation.proven_square`). Where there is time, the neurons are first
+    told apart by the signs that they see at up to five data, which is tighter. For small N: a step costs
+    an eigenvalue problem of N + d + T for every choice of signs. The relaxation is not exact: the gap that
+    remains says little of the network.
 
     Parameters
     ----------
-    problem : every loss and number of inputs; every penalty but a nuclear skip connection. Under other
-        losses than the squared one the dual point maximises a quadratic model about that of `network`.
+    problem : every loss and number of inputs; every penalty but a nuclear skip connection.
     network : near the optimum, as from `solve`; it is what the gap is about.
     max_seconds : when to stop; None is when nothing more is gained.
     max_cells, random_state : as in `certify`, whose certificate is returned where it is EXACT and that
@@ -80,7 +80,7 @@ def tighten(
             "problem: penalty.skip must not be 'nuclear', of which no relaxation is known here; use certify"
         )
     tightening = _Tightening(problem, network)
-    tightening.improve(lifts_of(problem.X, problem.penalty), clock, share=0.5)
+    tightening.improve(lifts_of(problem.X, problem.penalty), clock, share=0.2)
     branched = tightening.worth_branching(clock)
     if len(branched):
         tightening.improve(lifts_of(problem.X, problem.penalty, branched), clock)
@@ -116,23 +116,23 @@ class _Tightening:
         self.step_seconds = 0.0
 
     def improve(self, lifts: list[Lift], clock: _Clock, share: float = 1.0) -> None:
-        """Until nothing more is gained, or time is up; or that share of it, if there is enough of it for
-        another lift of each of the data."""
+        """Until nothing more is gained, or time is up; or that share of it, if the rest is enough to tell
+        neurons apart by a sign."""
         problem = self.labels.problem
         canonical = self.network.canonicalise(problem.penalty)
         seen = canonical.W @ problem.X.T + canonical.b[:, None]
         lam = problem.lam if problem.lam > 0 else 1.0
         splitting = Splitting(lifts, self.quadratic, lam, seen, canonical.V)
-        began, ends = clock.left(), 0.0
+        began, limit, ends = time.monotonic(), clock.left(), 0.0
         check, idle, known = _FIRST, 0, 0.0
         while clock.left() > ends and idle < _IDLE:
             splitting.advance()
             if splitting.steps % _MODEL_EVERY == 0 and not self.quadratic_loss:
-                splitting.quadratic = _model(self.labels, splitting.predictions)
+                splitting.change(_model(self.labels, splitting.predictions))
             if splitting.steps == _TIMED:
-                self.step_seconds = (began - clock.left()) / _TIMED
-                if 8 * _WORTH * self.step_seconds <= began * share:
-                    ends = began * (1.0 - share)
+                self.step_seconds = (time.monotonic() - began) / _TIMED
+                if 2 * _WORTH * self.step_seconds <= limit * (1.0 - share) < np.inf:
+                    ends = limit * (1.0 - share)
             if splitting.steps >= check or clock.left() <= ends:
                 check = int(_MORE * check)
                 dual = self._judged(lifts, splitting)

@@ -11,6 +11,7 @@ eigenvalue problem of p + n + T a step. The scaled duals of the signs are the mu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +36,17 @@ class Quadratic:
     Z: Array
     ridge: float
 
-    def proximal(self, r: Array, kappa: Array) -> Array:
-        """(N, T) the maximiser of <alpha, r> - ... - sum kappa_i alpha_it^2 / 2."""
+    def proximal(self, kappa: Array) -> Callable[[Array], Array]:
+        """From r (N, T) to the maximiser of <alpha, r> - ... - sum kappa_i alpha_it^2 / 2."""
         D = 1.0 / (self.e + kappa[:, None])
         gram = np.einsum("np,nt,nq->tpq", self.Z, D, self.Z, optimize=True)
         core = np.linalg.pinv(gram + self.ridge * np.eye(self.Z.shape[1]), rcond=1e-12, hermitian=True)
-        along = np.einsum("tpq,qt->pt", core, self.Z.T @ (D * r))
-        return D * (r - self.Z @ along)
+
+        def maximiser(r: Array) -> Array:
+            along = (core @ (self.Z.T @ (D * r)).T[:, :, None])[:, :, 0].T
+            return D * (r - self.Z @ along)
+
+        return maximiser
 
 
 class Splitting:
@@ -49,7 +54,7 @@ class Splitting:
     them, then read `alpha` (N, T) and `multipliers`: nearly the best dual point, and what proves it."""
 
     def __init__(self, lifts: list[Lift], quadratic: Quadratic, lam: float, seen: Array, V: Array) -> None:
-        self.quadratic, self.lam = quadratic, lam
+        self.lam = lam
         self.signs = np.array([lift.signs for lift in lifts])
         bases, norms = zip(*(_coordinates(lift) for lift in lifts), strict=True)
         self.basis, square = np.array(bases), np.array(norms)
@@ -72,7 +77,17 @@ class Splitting:
         self.steps = 0
         start = self._products(seen, V)
         self._anderson = Anderson(len(start))
+        self._model_at(quadratic)
         self._read(start)
+
+    def _model_at(self, quadratic: Quadratic) -> None:
+        self.quadratic = quadratic
+        self._proximal = quadratic.proximal(0.5 * self.unit**2 / self.penalty * self.counts)
+
+    def change(self, quadratic: Quadratic) -> None:
+        """Go on with another model of the dual objective."""
+        self._model_at(quadratic)
+        self._anderson.forget()
 
     def _products(self, seen: Array, V: Array) -> Array:
         """Those of the neurons, each in the lift whose signs it has."""
@@ -101,14 +116,15 @@ class Splitting:
         W_C, W_U, self.U_s, self.V = (
             part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)
         )
-        i, n = np.arange(self.U_s.shape[1]), self.U_s.shape[1]
+        n = self._shapes[1][1]
+        i = np.arange(n)
         self.C = np.maximum(W_C, 0.0)
         self.C[:, i, i + n] = self.C[:, i + n, i] = 0.0
         self.dual_C = W_C - self.C
         total = np.sum(self.mask * W_U, axis=0)
         pull = 0.5 * self.unit / self.penalty
         r = self.quadratic.y - self.unit * total
-        self.alpha = self.quadratic.proximal(r, self.unit * pull * self.counts)
+        self.alpha = self._proximal(r)
         self.U = self.mask * (W_U + pull * self.alpha)
         self.dual_U = W_U - self.U
 
@@ -128,7 +144,7 @@ class Splitting:
     def _definite(self) -> Array:
         """The products in the nearest positive semidefinite matrix."""
         k = self.basis.shape[2]
-        size = k + self.V.shape[1]
+        size = k + self._shapes[3][1]
         A = np.empty((len(self.basis), size, size))
         A[:, :k, :k] = _t(self.basis) @ (self.C - self.dual_C) @ self.basis
         A[:, :k, k:] = _t(self.z) @ (self.U - self.dual_U) + _t(self.s) @ self.U_s
@@ -154,6 +170,7 @@ class Splitting:
         if max(factor, 1.0 / factor) < _BALANCED:
             return False
         self.penalty *= factor
+        self._model_at(self.quadratic)
         state = _flat(self.C + self.dual_C / factor, self.U + self.dual_U / factor, self.U_s, self.V)
         self._anderson.forget()
         self._read(state)
