@@ -61,7 +61,6 @@ ONLY_IN = {
     "threadpoolctl": {"solvers"},
     "joblib": {"selection", "experiments", "comparing"},
     "numba": {"_kernels"},
-    "clarabel": {"dual_norm"},
     "jax": {"train", "deep"},
     "optax": {"train"},
     "torch": {"interchange"},

@@ -45,6 +45,7 @@ _EXPORTS = {
     "solve_sparse_group": "solvers.sparse_group",
     "SparseGroupSolution": "solvers.sparse_group",
     "certify_sparse_group": "certificate.sparse_group",
+    "tighten": "certificate.tighten",
     "solve_file": "streaming.solve_file",
     "FileFit": "streaming.solve_file",
     "Reading": "streaming.reading",
@@ -156,6 +157,7 @@ if TYPE_CHECKING:
     from .certificate import Certificate as Certificate
     from .certificate import certify as certify
     from .certificate.sparse_group import certify_sparse_group as certify_sparse_group
+    from .certificate.tighten import tighten as tighten
     from .comparing import Comparison as Comparison
     from .comparing import compare as compare
     from .conversions import lam_from_weight_decay as lam_from_weight_decay
