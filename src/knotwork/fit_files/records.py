@@ -80,6 +80,7 @@ def file_fit_record(result: FileFitResult) -> dict[str, Any]:
             **units_record(result.units, result.box, result.extrapolation),
         },
         "cross_validation": None,
+        "band": None,
         "outcome": {
             "status": fit.status.name,
             "message": fit.status.value,
