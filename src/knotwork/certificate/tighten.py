@@ -22,7 +22,7 @@ from .record import Certificate
 
 Array = NDArray[np.float64]
 _FIRST, _MORE, _GAIN, _IDLE = 60, 1.5, 1e-3, 2
-_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 5
+_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 7
 _FLAT = 1e-2
 
 
@@ -49,7 +49,7 @@ def tighten(
     The dual point maximises the dual objective where the doubly non-negative relaxation of the dual norm
     is at most lam; then it is scaled by a bound of the dual norm that is proven whatever the relaxation's
     solver left undone (`dual_norm.relaxation.proven_square`). Where there is time, the neurons are first
-    told apart by the signs that they see at up to five data, which is tighter. For small N: a step costs
+    told apart by the signs that they see at up to seven data, which is tighter. For small N: a step costs
     an eigenvalue problem of N + d + T for every choice of signs. The relaxation is not exact: the gap that
     remains says little of the network.
 
