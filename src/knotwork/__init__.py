@@ -39,6 +39,9 @@ _EXPORTS = {
     "Table": "tables",
     "read_table": "tables",
     "fit_table": "workflow",
+    "fit_file": "workflow",
+    "FitResult": "workflow",
+    "FileFitResult": "workflow",
     "solve": "solvers.solve",
     "lam_max": "solvers.solve",
     "solve_n_knots": "solvers.solve",
@@ -288,6 +291,9 @@ if TYPE_CHECKING:
     from .theory.uniqueness import uniqueness as uniqueness
     from .theory.width import WidthExperiment as WidthExperiment
     from .theory.width import width_experiment as width_experiment
+    from .workflow import FileFitResult as FileFitResult
+    from .workflow import FitResult as FitResult
+    from .workflow import fit_file as fit_file
     from .workflow import fit_table as fit_table
 
 
