@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -62,3 +64,12 @@ def require_writable(folder: str | os.PathLike[str]) -> None:
         raise type(error)(
             f"{folder}: no file can be written there ({error.strerror}); choose another folder"
         ) from None
+
+
+def finite(value: Any) -> Any:
+    """`value` with None for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

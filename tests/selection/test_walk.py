@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import knotwork as kw
+from knotwork.selection.features import has_features
 from knotwork.selection.folds import make_folds
 from knotwork.selection.rows import merged_rows
-from knotwork.selection.walk import Limits, choose, has_path, largest_lam
+from knotwork.selection.walk import Limits, choose, largest_lam
 from knotwork.solution import Status
 
 LIMITS = Limits(1e-6, None, 20_000, 0)
@@ -41,7 +42,7 @@ def test_the_walk_takes_the_lam_of_least_held_out_loss():
     problem = kw.Problem(X, Y, 1.0)
     folds = make_folds(problem, 4, "random")
     found = choose(problem, folds, LIMITS, rule="min")
-    assert not has_path(problem)
+    assert not has_features(problem)
     assert 2 <= len(found.lams) <= 10
     for lam, loss in zip(found.lams.tolist(), found.mean_loss.tolist(), strict=True):
         total = 0.0

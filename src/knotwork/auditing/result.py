@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._files import finite
 from ..certificate import Certificate
 from ..losses import PerTask
 from ..network import ReLUNetwork
@@ -151,7 +152,7 @@ class Audit:
             "unique_reason": None if unique is None else unique.reason,
             "notices": list(self.notices),
         }
-        return _finite(record)
+        return finite(record)
 
 
 def _numbers(certificate: Certificate) -> dict[str, Any]:
@@ -163,11 +164,3 @@ def _numbers(certificate: Certificate) -> dict[str, Any]:
         "relative_gap": certificate.relative_gap,
         "rigour": certificate.rigour.name,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certificate.labels import Labels
 from ..losses import Loss, Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
@@ -116,7 +115,7 @@ def _inner_folds(X: Array, Y: Array, setting: Setting) -> list[Mask]:
 def _chosen_fit(X: Array, Y: Array, tests: list[Mask], setting: Setting) -> tuple[ReLUNetwork, Choice]:
     """The fit at the lam, refitted or not, of least error at the labels in `tests`."""
     problem = _problem(X, Y, 1.0, setting)
-    largest = _lam_max(problem)
+    largest = lam_max(problem, max_cells=_MAX_CELLS)
     if setting.lam is None:
         lam, refitted = _choose(X, Y, largest, tests, setting)
     else:
@@ -191,14 +190,3 @@ def _problem(X: Array, Y: Array, lam: float, setting: Setting) -> Problem:
     return (
         Problem(X[some], Y[some], lam, setting.loss) if not some.all() else Problem(X, Y, lam, setting.loss)
     )
-
-
-def _lam_max(problem: Problem) -> float:
-    """The least lam without a neuron; of several inputs perhaps a little less, where only a search ran."""
-    if problem.n_inputs == 1:
-        return lam_max(problem)
-    labels = Labels.of(problem, max_cells=_MAX_CELLS)
-    alpha = labels.gradient_point(problem.free_fit().predict(labels.X))
-    if float(np.sum(alpha**2)) <= _AFFINE * float(np.nansum(problem.Y**2)):
-        return 0.0
-    return labels.largest_response(alpha).largest

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import finite
 from ..selection.held_out import Scheme
 from .fits import Choice, task_means
 from .intervals import LogRatio, log_ratio
@@ -178,16 +179,20 @@ class Comparison:
         methods = []
         for k, name in enumerate(self.methods):
             tasks = [
-                {"task": names[t], "error": _finite(by_task[k, t]), "over_apart": self._record(name, t)}
+                {"task": names[t], "error": finite(by_task[k, t]), "over_apart": self._record(name, t)}
                 for t in range(self.n_tasks)
             ]
-            overall = {"method": name, "error": _finite(means[k]), "over_apart": self._record(name, None)}
+            overall = {
+                "method": name,
+                "error": finite(means[k]),
+                "over_apart": self._record(name, None),
+            }
             methods.append({**overall, "tasks": tasks})
         return {
             "verdict": self.verdict,
             "sentence": self.sentence,
             "together_over_apart": self._record(TOGETHER, None),
-            "chances": {name: _finite(chance) for name, chance in self.chances()._asdict().items()},
+            "chances": {name: finite(chance) for name, chance in self.chances()._asdict().items()},
             "task_verdicts": {names[t]: self.verdict_of(t) for t in range(self.n_tasks)},
             "level": self.level,
             "margin": self.margin,
@@ -197,7 +202,7 @@ class Comparison:
             "folds_done": self.errors.shape[2],
             "labels": int((self.n_train + self.n_test)[:, 0].sum()),
             "methods": methods,
-            "errors": [[[_finite(e) for e in row] for row in one] for one in self.errors.tolist()],
+            "errors": [[[finite(e) for e in row] for row in one] for one in self.errors.tolist()],
             "refitted": {name: self.refitted(name) for name in self.choices},
             "seconds": self.seconds,
             "notices": list(self.notices),
@@ -210,7 +215,7 @@ class Comparison:
 
     def _record(self, method: str, task: int | None) -> dict[str, float | None]:
         found = self.ratio(method, APART, task)
-        return {name: _finite(value) for name, value in found._asdict().items()}
+        return {name: finite(value) for name, value in found._asdict().items()}
 
     def _log_ratio(self, method: str, to: str, task: int | None) -> LogRatio:
         errors, others = (np.maximum(self.label_errors[k], _NO_ERROR) for k in self._places(method, to, task))
@@ -229,7 +234,3 @@ class Comparison:
         if task is not None and not 0 <= task < self.n_tasks:
             raise ValueError(f"task: must be from 0 to {self.n_tasks - 1}, got {task!r}")
         return [self.methods.index(name) for name in (method, to)]
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
+from .._files import finite
 from ..certificate import Certificate
 from ..datasets.columns import Columns
 from ..losses import Loss, Squared
@@ -208,12 +208,3 @@ def _validation_record(result: FitResult) -> dict[str, Any] | None:
         "standard_error": found.standard_error.tolist(),
         "status": found.status.name,
     }
-
-
-def finite(value: Any) -> Any:
-    """`value` with None for numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {name: finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from .._validate import as_count, as_generator, read_only
-from ..losses import Squared
 from ..network import ReLUNetwork
 from ..solution import Solution, Status
 from ..solvers.solve import solve
 from ..solvers.watch import Watch
 from .bootstrap_result import Bootstrap, Scheme
 from .calls import whole_call
-from .features import has_features
+from .features import require_features
 from .refit import refit as least_squares_on_knots
 from .resampling import Resampling, residual_inflation
 
@@ -164,11 +163,7 @@ def _check_solution(solution: Solution) -> None:
     if not isinstance(solution, Solution):
         raise TypeError(f"solution: must be a knotwork.Solution, got {type(solution).__name__}")
     problem = solution.problem
-    if not has_features(problem):
-        what = "loss" if not isinstance(problem.loss, Squared) else "penalty"
-        raise NotImplementedError(
-            f"{what}: bootstrap takes squared loss, one input, free biases and skip connection for now"
-        )
+    require_features(problem, "bootstrap")
     if problem.lam == 0:
         raise ValueError(
             "solution: interpolates its labels (lam = 0), which leaves no residuals to draw from; solve at "

@@ -22,6 +22,15 @@ def has_features(problem: Problem) -> bool:
     return problem.n_inputs == 1 and free and isinstance(problem.loss, Squared)
 
 
+def require_features(problem: Problem, what: str) -> None:
+    """Raise NotImplementedError, naming loss or penalty, where there are none for `what`."""
+    if not has_features(problem):
+        name = "penalty" if isinstance(problem.loss, Squared) else "loss"
+        raise NotImplementedError(
+            f"{name}: {what} takes squared loss, one input, free biases and skip connection for now"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """Least squares in rotated coordinates; P is 1 where all tasks share their weights, else T.

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bins import Bins
-from ..losses import Squared
 from ..network import ReLUNetwork
 from ..points import Points
 from ..problem import Problem
 from ..solution import Solution
-from .features import Features, features_of, has_features
+from .features import Features, features_of, require_features
 
 Array = NDArray[np.float64]
 
@@ -53,11 +52,7 @@ def refit(solution: Solution) -> Refit:
     if not isinstance(solution, Solution):
         raise TypeError(f"solution: must be a knotwork.Solution, got {type(solution).__name__}")
     problem = solution.problem
-    if not has_features(problem):
-        what = "loss" if not isinstance(problem.loss, Squared) else "penalty"
-        raise NotImplementedError(
-            f"{what}: refit takes squared loss, one input, free biases and skip connection for now"
-        )
+    require_features(problem, "refit")
     features = features_of(solution.network, Bins(Points.from_problem(problem)))
     jump, rank = _least_squares(features)
     location, none = features.location, np.zeros((1, problem.n_tasks))

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certificate import sees_moments
 from ..dual_norm.several import UnitNeurons
-from ..losses import Squared
 from ..network import ReLUNetwork
 from ..problem import Problem
 from ..solution import Solution, Status
@@ -29,6 +27,7 @@ from .cross_validation import (
     losses_at,
     score_of,
 )
+from .features import has_features
 from .folds import Fold, Rows, labels_of, part_of
 from .path import lam_grid
 from .rows import merged_rows
@@ -71,11 +70,6 @@ class Limits:
             random_state=self.seed,
             progress=self.progress,
         )
-
-
-def has_path(problem: Problem) -> bool:
-    """Squared loss, one input, biases and skip connection free: all lams cost little more than one."""
-    return sees_moments(problem) and isinstance(problem.loss, Squared)
 
 
 def largest_lam(problem: Problem, limits: Limits) -> float:
@@ -129,7 +123,7 @@ def choose(
     lam_done : called with each lam of such a walk and its mean held-out loss.
     largest : the first lam of such a walk, where it is known; `largest_lam` when None.
     """
-    if has_path(problem):
+    if has_features(problem):
         count, ratio = PATH
         return cross_validate(
             problem,

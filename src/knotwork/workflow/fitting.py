@@ -17,8 +17,9 @@ from ..problem import Problem
 from ..selection import CrossValidation
 from ..selection import refit as least_squares_on_knots
 from ..selection.cross_validation import Criterion, Rule
+from ..selection.features import has_features
 from ..selection.folds import Scheme, make_folds
-from ..selection.walk import PATH, WALK, LamDone, Limits, choose, has_path, largest_lam, on_merged_rows
+from ..selection.walk import PATH, WALK, LamDone, Limits, choose, largest_lam, on_merged_rows
 from ..solution import Solution, Status
 from ..solvers.solve import lam_max, solve_n_knots
 from ..solvers.watch import Progress, Watch
@@ -103,7 +104,7 @@ def fit_table(
         kind,
         decay,
     )
-    if refit and not has_path(problem):
+    if refit and not has_features(problem):
         raise ValueError(
             "refit: takes one input, squared loss and the penalty 'weights-free-skip'; leave it out"
         )
@@ -208,7 +209,7 @@ class _Job:
         """lam by held-out data; None, and a notice, where nobody asked for it and it cannot be."""
         if largest == 0 and cv is None:
             return None
-        problem, path = self.problem, has_path(self.problem)
+        problem, path = self.problem, has_features(self.problem)
         n_lams, ratio = PATH if path else WALK
         default = DEFAULT_FOLDS if path else _FOLDS_OF_A_WALK
         folds = min(default, len(np.unique(problem.X, axis=0))) if cv is None or cv is True else cv
@@ -242,7 +243,7 @@ class _Job:
 
     def alternative(self, validation: CrossValidation) -> Solution | None:
         """At the lam that rule "min" would have taken, where another was and a path makes it cheap."""
-        if not has_path(self.problem) or validation.lam == validation.lam_min or self.watch.out_of_time():
+        if not has_features(self.problem) or validation.lam == validation.lam_min or self.watch.out_of_time():
             return None
         problem, start = self.problem.with_lam(validation.lam_min), validation.solution.network
         rough = replace(self.limits, tol=max(self.limits.tol, _COUNTING_TOL))
