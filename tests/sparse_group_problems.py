@@ -19,8 +19,9 @@ from references import (
 import knotwork as kw
 
 
-def conic_sparse_group(data, lam, lam_private, knots=None, forced=(), up=None, down=None):
-    """The optimum with hinges at `knots` (all inputs by default) and free ones at `forced`, and V."""
+def conic_sparse_group(data, lam, lam_private, knots=None, forced=(), up=None, down=None, direction=None):
+    """The optimum with hinges at `knots` (all inputs by default) and free ones at `forced`, and V; slopes
+    of the sign of `direction` (T,) where it is not 0."""
     X, Y, weight = data
     w, n_tasks = label_weights(Y, weight), Y.shape[1]
     knots = np.unique(X)[1:-1] if knots is None else np.asarray(knots)
@@ -32,6 +33,14 @@ def conic_sparse_group(data, lam, lam_private, knots=None, forced=(), up=None, d
     cost += lam * cp.sum(cp.norm(V, 2, axis=1))
     signs = [V[:, t] <= 0 for t in range(n_tasks) if up is not None and not up[t]]
     signs += [V[:, t] >= 0 for t in range(n_tasks) if down is not None and not down[t]]
+    if direction is not None:
+        x = np.unique(np.concatenate([X, knots, forced]))
+        far = np.maximum(x[1:, None] - np.concatenate([knots, forced]), 0.0)
+        near = np.maximum(x[:-1, None] - np.concatenate([knots, forced]), 0.0)
+        steps = ((far - near) / np.diff(x)[:, None]).round(12)
+        for t in np.flatnonzero(direction):
+            signs.append(direction[t] * (C[1, t] + steps @ cp.hstack([V[:, t], C[2:, t]])) >= 0)
+            signs.append(direction[t] * C[1, t] >= 0)
     problem = cp.Problem(cp.Minimize(cost), signs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -50,6 +59,15 @@ def dense_objective(data, lam, lam_private, network, forced=()):
 
 def soft_norm(p, lam_private):
     return np.linalg.norm(np.maximum(np.abs(p) - lam_private, 0.0), axis=1)
+
+
+def slopes_between(network, lowest=-1.0, highest=2.0):
+    """(m, T) slopes of the network between its knots and beyond them, by its values."""
+    location = network.knots.location
+    x = np.concatenate([[min(lowest, *location, 0.0) - 1.0], location, [max(highest, *location, 0.0) + 1.0]])
+    middle, reach = 0.5 * (x[1:] + x[:-1]), 0.25 * np.diff(x)
+    rise = dense_predict(network, middle + reach) - dense_predict(network, middle - reach)
+    return rise / (2.0 * reach)[:, None]
 
 
 def problem_of(data, lam):

@@ -52,12 +52,12 @@ def test_scale_is_the_largest_that_is_feasible(seed, lam_private, sign):
     up, down = np.ones(3, dtype=bool), np.ones(3, dtype=bool)
     if sign is not None:
         (up, down)[sign][1] = False
-    penalty = KnotPenalty(0.3, lam_private, up, down)
+    penalty = KnotPenalty(0.3, lam_private, up, down, np.zeros(len(up)))
     s = float(penalty.scale(p)[0])
     assert 0 < s <= 1
     assert penalty.response(s * p).max() <= 0.3 * (1 + 1e-14)
     assert s == 1 or penalty.response(s * (1 + 1e-12) * p).max() > 0.3
-    apart = KnotPenalty(0.0, lam_private + 0.1, up, down)
+    apart = KnotPenalty(0.0, lam_private + 0.1, up, down, np.zeros(len(up)))
     scale = apart.scale(p)
     assert apart.response(scale * (1 - 1e-14) * p).max() == 0
     for t in np.flatnonzero(scale < 1):

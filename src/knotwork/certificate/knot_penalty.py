@@ -19,6 +19,7 @@ from ..problem import Problem
 
 Array = NDArray[np.float64]
 Shape = str | None
+Monotone = str | None
 _ROUNDING = 4.0 * float(np.finfo(float).eps)
 _INDEPENDENT = 1e-12
 _MAX_STEPS = 100
@@ -29,21 +30,23 @@ class KnotPenalty:
     """lam |v|_2 + lam_private |v|_1 of a knot's jumps v (T,); infinite where a sign is not allowed.
 
     up, down : (T,) whether the slope of a task may jump up, or down.
+    direction : (T,) 1 where a task may not fall, -1 where it may not rise, 0 where it is free.
     """
 
     lam: float
     lam_private: float
     up: Mask
     down: Mask
+    direction: Array
 
     @cached_property
-    def _bounds(self) -> tuple[Array, Array]:
+    def bounds(self) -> tuple[Array, Array]:
         """(T,) how far p_t may rise, and fall, before the task asks for a jump."""
         return np.where(self.up, self.lam_private, np.inf), np.where(self.down, self.lam_private, np.inf)
 
     def shrink(self, p: Array) -> Array:
         """q(p) for p (n, T): each entry moved by lam_private towards 0, 0 where its sign is not allowed."""
-        high, low = self._bounds
+        high, low = self.bounds
         return p - np.clip(p, -low, high)
 
     def response(self, p: Array) -> Array:
@@ -58,6 +61,12 @@ class KnotPenalty:
         """Whether jumps V (K, T) have allowed signs."""
         return not (np.any(V[:, ~self.up] > 0) or np.any(V[:, ~self.down] < 0))
 
+    def marginal(self, V: Array) -> Array:
+        """(K, T) the gradient of the cost at jumps V, 0 where a task does not jump."""
+        size = safe_row_norms(V)[:, None]
+        unit = np.divide(V, size, out=np.zeros_like(V), where=size > 0)
+        return self.lam * unit + self.lam_private * np.sign(V)
+
     def scale(self, p: Array) -> Array:
         """(T,) the largest s <= 1, one for all tasks, with |q(s p)|_2 <= lam at every row of p (n, T).
 
@@ -65,7 +74,7 @@ class KnotPenalty:
         |q(s p)|, which comes down to its root from above.
         """
         if self.lam == 0:
-            high, low = self._bounds
+            high, low = self.bounds
             ratio = np.maximum(p.max(axis=0, initial=0.0) / high, -p.min(axis=0, initial=0.0) / low)
             return 1.0 / np.maximum(ratio, 1.0)
         s, rounding = 1.0, _ROUNDING * (self.lam + self.lam_private)
@@ -127,29 +136,48 @@ class Places:
         return cls(points, x, y, root, is_open, at, allowed)
 
     @cached_property
-    def free_basis(self) -> Array:
-        """(P, n, r) orthonormal: root times 1, x and the forced hinges, columns of 0 where a task's
-        labels cannot tell them apart."""
+    def _features(self) -> Array:
+        """(n, f) 1, x and the forced hinges."""
         hinges = np.maximum(self.x[:, None] - self.x[self.forced], 0.0)
         span = max(float(self.x[-1] - self.x[0]), 1e-300)
-        features = np.column_stack([np.ones_like(self.x), (self.x - self.x.mean()) / span, hinges / span])
-        return column_space(self.root.T[:, :, None] * features)[0]
+        return np.column_stack([np.ones_like(self.x), (self.x - self.x.mean()) / span, hinges / span])
 
-    def off_free_parts(self, e: Array) -> tuple[Array, float]:
-        """e (n, T) in units of root times label less its least-squares fit by the free parts, and the
-        sum of squares of that fit; twice, for the second pass removes the rounding of the first."""
-        basis, square = self.free_basis, 0.0
+    @cached_property
+    def _free_basis(self) -> tuple[Array, Array]:
+        """(P, n, f) orthonormal: root times the features, columns of 0 where a task's labels cannot tell
+        them apart; and (P, f, f) what makes it of them."""
+        return column_space(self.root.T[:, :, None] * self._features)
+
+    @property
+    def sighted(self) -> Mask:
+        """(P,) whether a task's labels tell the free parts apart."""
+        return np.all(np.any(self._free_basis[0] != 0, axis=1), axis=1)
+
+    def off_free_parts(self, e: Array, pull: Array | None = None) -> Array:
+        """e (n, T) in units of root times label less its least-squares fit by the free parts; twice, for
+        the second pass removes the rounding of the first.
+
+        With `pull` (n - 1, T) on the slopes of sighted tasks: the nearest whose products with the free
+        parts cancel it.
+        """
+        basis, inverse = self._free_basis
         stack = e[None] if len(basis) == 1 else e.T[:, :, None]
+        across = basis.transpose(0, 2, 1)
+        goal = np.zeros(1)
+        if pull is not None:
+            slopes = np.diff(self._features, axis=0) / np.diff(self.x)[:, None]
+            wanted = -slopes.T @ pull
+            goal = inverse.transpose(0, 2, 1) @ (wanted[None] if len(basis) == 1 else wanted.T[:, :, None])
         for _ in range(2):
-            share = basis.transpose(0, 2, 1) @ stack
-            stack = stack - basis @ share
-            square += float(np.sum(share * share))
-        return (stack[0] if len(basis) == 1 else stack[:, :, 0].T), square
+            stack = stack - basis @ (across @ stack - goal)
+        return stack[0] if len(basis) == 1 else stack[:, :, 0].T
 
-    def potential(self, alpha: Array) -> Array:
-        """p (n, T) with p_j = sum over i < j of alpha_i (x_j - x_i), off lines the same as over i > j."""
+    def potential(self, alpha: Array, pull: Array | None = None) -> Array:
+        """p (n, T) with p_j = sum over i < j of alpha_i (x_j - x_i) less `pull` (n - 1, T) on the slopes
+        there; off the free parts the same as over what lies right of x_j, with the other sign of pull."""
         p = np.zeros_like(alpha)
-        np.cumsum(np.cumsum(alpha[:-1], axis=0) * np.diff(self.x)[:, None], axis=0, out=p[1:])
+        steps = np.cumsum(alpha[:-1], axis=0) * np.diff(self.x)[:, None]
+        np.cumsum(steps if pull is None else steps - pull, axis=0, out=p[1:])
         return p
 
     def at(self, p: Array, location: Array) -> Array:
@@ -177,7 +205,12 @@ def inside(x: Array, allowed: Array) -> Mask:
     return (at >= 0) & (x <= allowed[at, 1])
 
 
-def knot_penalty(problem: Problem, lam_private: float, shape: Shape | Sequence[Shape]) -> KnotPenalty:
+def knot_penalty(
+    problem: Problem,
+    lam_private: float,
+    shape: Shape | Sequence[Shape],
+    monotone: Monotone | Sequence[Monotone] = None,
+) -> KnotPenalty:
     """The penalty that the arguments of `solve_sparse_group` describe."""
     if problem.n_inputs != 1 or not isinstance(problem.loss, Squared) or problem.penalty != Penalty():
         raise ValueError(
@@ -190,10 +223,12 @@ def knot_penalty(problem: Problem, lam_private: float, shape: Shape | Sequence[S
         raise ValueError(f"lam_private: must be finite and >= 0, got {lam_private!r}")
     if problem.lam == 0 and lam_private == 0:
         raise ValueError("lam_private: must be > 0 where lam is 0; knotwork.solve interpolates at lam = 0")
-    shapes = _shapes(problem, shape)
+    shapes = _each(problem, shape, "shape", ("convex", "concave"))
     up = np.array([one != "concave" for one in shapes])
     down = np.array([one != "convex" for one in shapes])
-    return KnotPenalty(problem.lam, float(lam_private), up, down)
+    ways = _each(problem, monotone, "monotone", ("increasing", "decreasing"))
+    direction = np.array([float(way == "increasing") - float(way == "decreasing") for way in ways])
+    return KnotPenalty(problem.lam, float(lam_private), up, down, direction)
 
 
 def knot_places(
@@ -215,7 +250,7 @@ def knot_places(
         shut = _intervals(as_float_array(forbidden, "forbidden"), "forbidden")
         intervals = _between(shut[np.argsort(shut[:, 0])])
     at = np.zeros(0) if forced is None else as_float_array(forced, "forced")
-    if at.ndim != 1 or (len(at) and any(_shapes(problem, shape))):
+    if at.ndim != 1 or (len(at) and any(_each(problem, shape, "shape", ("convex", "concave")))):
         raise ValueError(
             "forced: must be (m,) places of knots, and none where shape is given: a forced knot may bend "
             f"either way; got {forced!r}"
@@ -223,15 +258,17 @@ def knot_places(
     return Places.of(problem, intervals, np.unique(at))
 
 
-def _shapes(problem: Problem, shape: Shape | Sequence[Shape]) -> list[Shape]:
+def _each(
+    problem: Problem, given: str | Sequence[str | None] | None, name: str, known: tuple[str, str]
+) -> list[str | None]:
     """One for each task."""
-    shapes = [shape] * problem.n_tasks if shape is None or isinstance(shape, str) else list(shape)
-    if len(shapes) != problem.n_tasks or any(one not in (None, "convex", "concave") for one in shapes):
+    each = [given] * problem.n_tasks if given is None or isinstance(given, str) else list(given)
+    if len(each) != problem.n_tasks or any(one not in (None, *known) for one in each):
         raise ValueError(
-            "shape: must be None, 'convex', 'concave', or a sequence of these, one for each of the "
-            f"{problem.n_tasks} tasks; got {shape!r}"
+            f"{name}: must be None, {known[0]!r}, {known[1]!r}, or a sequence of these, one for each of the "
+            f"{problem.n_tasks} tasks; got {given!r}"
         )
-    return shapes
+    return each
 
 
 def _intervals(given: Array, name: str) -> Array:

@@ -16,8 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..network import ReLUNetwork
 from ..problem import Problem
-from .knot_penalty import KnotPenalty, Places, Shape, inside, knot_penalty, knot_places
+from .knot_penalty import (
+    KnotPenalty,
+    Monotone,
+    Places,
+    Shape,
+    inside,
+    knot_penalty,
+    knot_places,
+)
 from .record import Certificate, assemble
+from .slopes import slope_multipliers, slopes_of
 
 Array = NDArray[np.float64]
 _HIGHEST = 1e100
@@ -29,6 +38,7 @@ def certify_sparse_group(
     lam_private: float,
     *,
     shape: Shape | Sequence[Shape] = None,
+    monotone: Monotone | Sequence[Monotone] = None,
     allowed: ArrayLike | None = None,
     forbidden: ArrayLike | None = None,
     forced: ArrayLike | None = None,
@@ -36,14 +46,16 @@ def certify_sparse_group(
     """Bound the distance of `network` from the optimum of `solve_sparse_group`, arguments as there.
 
     The dual point is the residual with its free parts fitted anew, scaled to |q(s p)| <= lam at all data
-    points and ends of intervals, which proves it everywhere (rigour EXACT).
+    points and ends of intervals, which proves it everywhere (rigour EXACT). With `monotone` it has
+    multipliers >= 0 of the slopes between neighbouring inputs too, where a task stands still
+    (`slopes.slope_multipliers`): what they add to p falls along x, so that data points still decide.
 
     Raises
     ------
     TypeError, ValueError : naming the argument; for a network with a knot that is not allowed, or that
-        bends against `shape`.
+        bends against `shape` or runs against `monotone`.
     """
-    penalty = knot_penalty(problem, lam_private, shape)
+    penalty = knot_penalty(problem, lam_private, shape, monotone)
     places = knot_places(problem, shape, allowed, forbidden, forced)
     problem.check_network(network)
     return certify_at(places, penalty, problem, network)
@@ -60,20 +72,18 @@ def certify_at(places: Places, penalty: KnotPenalty, problem: Problem, network: 
         )
     location, jump, cost, merged = _charges(places, penalty, network)
     e = places.root * (places.y - fitted)
-    rest, shift = places.off_free_parts(e)
-    p = places.potential(places.root * rest)
-    response = np.where(places.open, penalty.response(p), 0.0)
+    rest, multipliers, p, response = _dual_point(places, penalty, network, e)
     scale = penalty.scale(p[response > penalty.lam])
 
-    # term by term, each of them >= 0: the penalty, the residual, and its free parts
+    # term by term, each of them >= 0: the penalty, the slopes and the residual
     fit = np.sum(scale * jump * places.at(p, location), axis=1)
-    square = np.sum(rest * rest, axis=0)
-    gap = merged + float(np.maximum(cost - fit, 0.0).sum())
-    gap += 0.5 * float(((1.0 - scale) ** 2) @ square) + 0.5 * shift
+    off = e - scale * rest
+    gap = merged + float(np.maximum(cost - fit, 0.0).sum()) + 0.5 * float(np.vdot(off, off))
+    gap += float(np.sum(scale * multipliers * np.abs(np.diff(fitted, axis=0)) / np.diff(places.x)[:, None]))
     primal = places.points.scatter + 0.5 * float(np.vdot(e, e)) + merged + float(cost.sum())
 
     labels = places.root * places.y
-    off_line = places.off_free_parts(labels)[0]
+    off_line = places.off_free_parts(labels)
     free_objective = places.points.scatter + 0.5 * float(np.vdot(off_line, off_line))
     floor = max(1e-14 * free_objective, 1e-28 * float(np.vdot(labels, labels)))
     worst = float(places.x[np.argmax(response)]) if response.max() > 0 else None
@@ -84,6 +94,24 @@ def certify_at(places: Places, penalty: KnotPenalty, problem: Problem, network: 
         return places.points.to_rows(alpha, problem) + places.points.spread_in_rows(problem)
 
     return assemble(primal, primal - gap, gap, floor, worst, make_dual_point)
+
+
+def response_at(places: Places, penalty: KnotPenalty, network: ReLUNetwork) -> Array:
+    """(n,) |q(p)| of the dual point of `certify_at` before it is scaled; 0 where no knot may be."""
+    e = places.root * (places.y - network.predict(places.x))
+    return _dual_point(places, penalty, network, e)[3]
+
+
+def _dual_point(
+    places: Places, penalty: KnotPenalty, network: ReLUNetwork, e: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The residual off the free parts (n, T), the multipliers of slopes (n - 1, T), the potential p (n, T)
+    of both, and |q(p)| (n,)."""
+    multipliers = slope_multipliers(places, penalty, network, e)
+    pull = penalty.direction * multipliers if multipliers.any() else None
+    rest = places.off_free_parts(e, pull)
+    p = places.potential(places.root * rest, pull)
+    return rest, multipliers, p, np.where(places.open, penalty.response(p), 0.0)
 
 
 def _charges(places: Places, penalty: KnotPenalty, network: ReLUNetwork) -> tuple[Array, Array, Array, float]:
@@ -100,6 +128,9 @@ def _charges(places: Places, penalty: KnotPenalty, network: ReLUNetwork) -> tupl
         )
     if not penalty.allows(jump):
         raise ValueError("network: bends against shape, so that its objective is infinite")
+    slopes, rounding = slopes_of(network)
+    if np.any(-penalty.direction * slopes > rounding):
+        raise ValueError("network: runs against monotone, so that its objective is infinite")
     cost = penalty.cost(jump)
     w = network.W[:, 0]
     place = np.divide(-network.b, w, out=np.full_like(w, np.nan), where=w != 0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from ..dual_norm.knots import dual_point_of, row_norms, slope_changes
+from .cones import ConeScaling, cone_reach, divide, dual_reach
 
 Array = NDArray[np.float64]
 _MAX_STEPS = 100
@@ -69,7 +70,7 @@ def interior_point(
             least, since = state.complementarity, step_number
         if step_done(state) or step_number == _MAX_STEPS or step_number - since > _PATIENCE:
             return state
-        scaling = _Scaling(t, u, lam, z)
+        scaling = ConeScaling(t, u, lam, z)
         try:
             newton = _Newton(x, omega, gram, scaling, residual, slope_changes(x, f) - u)
         except np.linalg.LinAlgError:
@@ -77,7 +78,7 @@ def interior_point(
 
         l0, l1 = scaling.point
         dt, du, dz, _ = newton.direction(-l0, -l1)
-        reach = min(1.0, _reach(t, u, dt, du), _reach_dual(lam, z, dz))
+        reach = min(1.0, cone_reach(t, u, dt, du), dual_reach(lam, z, dz))
         mu = float(complement.sum()) / n_bends
         ahead = (t + reach * dt) * lam + np.einsum("ij,ij->i", u + reach * du, z + reach * dz)
         centring = min(1.0, max(float(ahead.mean()) / mu, 0.0)) ** 3 * mu
@@ -86,9 +87,9 @@ def interior_point(
         b0, b1 = scaling.times(np.zeros(n_bends), dz)
         c0 = centring - (a0 * b0 + np.einsum("ij,ij->i", a1, b1))
         c1 = -(a0[:, None] * b1 + b0[:, None] * a1)
-        q0, q1 = _divide(l0, l1, c0, c1)
+        q0, q1 = divide(l0, l1, c0, c1)
         dt, du, dz, df = newton.direction(q0 - l0, q1 - l1)
-        step = min(1.0, 0.99 * min(_reach(t, u, dt, du), _reach_dual(lam, z, dz)))
+        step = min(1.0, 0.99 * min(cone_reach(t, u, dt, du), dual_reach(lam, z, dz)))
         t, u, z, f = t + step * dt, u + step * du, z + step * dz, f + step * df
         inside = np.all(t > row_norms(u)) and np.all(row_norms(z) < lam)
         if not (step > 1e-8 and inside and np.isfinite(f).all()):
@@ -104,7 +105,7 @@ class _Newton:
         x: Array,
         omega: Array,
         gram: tuple[Array, Array, Array],
-        scaling: _Scaling,
+        scaling: ConeScaling,
         residual: Array,
         infeasible: Array,
     ) -> None:
@@ -148,70 +149,6 @@ def _slope_scale(h: Array) -> Array:
     return np.append(steep, 0.0) + np.append(0.0, steep)
 
 
-class _Scaling:
-    """Nesterov-Todd scaling of the cones |u_j| <= t_j and |z_j| <= lam: W z = W^-1 s."""
-
-    def __init__(self, t: Array, u: Array, lam: float, z: Array) -> None:
-        s_size, z_size = _cone_size(t, u), _cone_size(np.full(len(t), lam), z)
-        s0, s1 = t / s_size, u / s_size[:, None]
-        z0, z1 = lam / z_size, z / z_size[:, None]
-        gamma = np.sqrt(0.5 * (1.0 + s0 * z0 + np.einsum("ij,ij->i", s1, z1)))
-        self.w0 = (s0 + z0) / (2.0 * gamma)
-        self.w1 = (s1 - z1) / (2.0 * gamma)[:, None]
-        self.eta = np.sqrt(s_size / z_size)
-        self.point = self.times(np.full(len(t), lam), z)
-
-    def times(self, r0: Array, r1: Array) -> tuple[Array, Array]:
-        """W r."""
-        inner = np.einsum("ij,ij->i", self.w1, r1)
-        first = self.eta * (self.w0 * r0 + inner)
-        second = r1 + (r0 + inner / (1.0 + self.w0))[:, None] * self.w1
-        return first, self.eta[:, None] * second
-
-    def inverse_times(self, r0: Array, r1: Array) -> tuple[Array, Array]:
-        """W^-1 r."""
-        inner = np.einsum("ij,ij->i", self.w1, r1)
-        first = (self.w0 * r0 - inner) / self.eta
-        second = r1 + (inner / (1.0 + self.w0) - r0)[:, None] * self.w1
-        return first, second / self.eta[:, None]
-
-    def square_times(self, r1: Array) -> tuple[Array, Array]:
-        """W^2 (0, r1)."""
-        inner = 2.0 * np.einsum("ij,ij->i", self.w1, r1)
-        square = self.eta * self.eta
-        return square * inner * self.w0, square[:, None] * (r1 + inner[:, None] * self.w1)
-
-
-def _cone_size(t: Array, u: Array) -> Array:
-    size = row_norms(u)
-    return np.sqrt((t - size) * (t + size))
-
-
-def _divide(l0: Array, l1: Array, r0: Array, r1: Array) -> tuple[Array, Array]:
-    """The q with l o q = r in the cones' Jordan algebra."""
-    inner = np.einsum("ij,ij->i", l1, r1)
-    size = row_norms(l1)
-    q0 = (l0 * r0 - inner) / ((l0 - size) * (l0 + size))
-    return q0, (r1 - q0[:, None] * l1) / l0[:, None]
-
-
-def _reach(t: Array, u: Array, dt: Array, du: Array) -> float:
-    """The longest step that keeps |u| <= t."""
-    size = row_norms(u)
-    a = dt * dt - np.einsum("ij,ij->i", du, du)
-    b = t * dt - np.einsum("ij,ij->i", u, du)
-    c = (t - size) * (t + size)
-    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
-    denominator = root - b
-    with np.errstate(over="ignore"):
-        step = np.where(denominator > 0, c / np.where(denominator > 0, denominator, 1.0), np.inf)
-    return float(step.min())
-
-
-def _reach_dual(lam: float, z: Array, dz: Array) -> float:
-    return _reach(np.full(len(z), lam), z, np.zeros(len(z)), dz)
-
-
 def _difference_gram(h: Array, omega: Array) -> tuple[Array, Array, Array]:
     """The three bands (m, T), (m - 1, T), (m - 2, T) of D diag(omega) D'."""
     a, c = (1.0 / h[:-1])[:, None], (1.0 / h[1:])[:, None]
@@ -222,7 +159,7 @@ def _difference_gram(h: Array, omega: Array) -> tuple[Array, Array, Array]:
     return first, second, third
 
 
-def _system(gram: tuple[Array, Array, Array], scaling: _Scaling) -> Array:
+def _system(gram: tuple[Array, Array, Array], scaling: ConeScaling) -> Array:
     """Lower bands (2T + 1, m T) of D diag(omega) D' + eta^2 (I + 2 w1 w1')."""
     m, n_tasks = scaling.w1.shape
     square = (scaling.eta * scaling.eta)[:, None]

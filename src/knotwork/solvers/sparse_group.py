@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..bins import Bins, feature_factor
 from ..certificate.knot_penalty import (
     KnotPenalty,
+    Monotone,
     Places,
     Shape,
     knot_penalty,
@@ -27,6 +28,7 @@ from ..points import Index, Mask, Points
 from ..problem import Problem
 from ..solution import Solution
 from .blas import one_blas_thread
+from .shaped import solve_shaped
 from .sparse_group_step import Features, fit_knots
 from .spline import Spline
 from .watch import Progress, Watch
@@ -57,6 +59,7 @@ def solve_sparse_group(
     lam_private: float,
     *,
     shape: Shape | Sequence[Shape] = None,
+    monotone: Monotone | Sequence[Monotone] = None,
     allowed: ArrayLike | None = None,
     forbidden: ArrayLike | None = None,
     forced: ArrayLike | None = None,
@@ -79,6 +82,8 @@ def solve_sparse_group(
     lam_private : >= 0, in units of label x input; > 0 where lam is 0.
     shape : "convex", "concave" or None (free), for all tasks or one for each of them: the slope of such
         a task only rises, or only falls.
+    monotone : "increasing", "decreasing" or None (free), for all tasks or one for each of them: the sign of
+        the slope of such a task, on the whole line. Solved by an interior-point method.
     allowed : (m,) places or (m, 2) closed intervals where knots may be; everywhere by default.
     forbidden : (m, 2) open intervals where they may not; instead of `allowed`.
     forced : (m,) places of knots that cost nothing, strictly between the first and last input; not with
@@ -93,16 +98,16 @@ def solve_sparse_group(
     TypeError, ValueError : naming the argument.
     """
     watch = Watch(tol, max_rounds, max_seconds, progress)
-    penalty = knot_penalty(problem, lam_private, shape)
+    penalty = knot_penalty(problem, lam_private, shape, monotone)
     places = knot_places(problem, shape, allowed, forbidden, forced)
     if start is not None:
         problem.check_network(start)
     begin = None if start is None else start.knots
     with one_blas_thread():
         if problem.lam == 0:
-            network = _apart(places, penalty, watch, begin)
+            network = _apart(places, penalty, problem, watch, begin)
         else:
-            network = _search(places, penalty, watch, begin)
+            network = _together(places, penalty, problem, watch, begin)
         certificate = certify_at(places, penalty, problem, network)
     done = watch.finish(problem, network, certificate)
     return SparseGroupSolution(
@@ -237,7 +242,23 @@ def _values(spline: Spline, x: Array) -> Array:
     return np.repeat(values, size, axis=0) + np.repeat(slopes, size, axis=0) * offset[:, None]
 
 
-def _apart(places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | None) -> ReLUNetwork:
+def _together(
+    places: Places, penalty: KnotPenalty, problem: Problem, watch: Watch, begin: Knots | None
+) -> ReLUNetwork:
+    """By the working set; where slopes are held, or it stalls, by the interior point."""
+    if penalty.direction.any():
+        return solve_shaped(places, penalty, problem, watch, begin)
+    network = _search(places, penalty, watch, begin)
+    certificate = certify_at(places, penalty, problem, network)
+    if certificate.relative_gap <= watch.tol or watch.status is not None:
+        return network
+    other = solve_shaped(places, penalty, problem, watch, network.knots)
+    return other if certify_at(places, penalty, problem, other).gap < certificate.gap else network
+
+
+def _apart(
+    places: Places, penalty: KnotPenalty, problem: Problem, watch: Watch, begin: Knots | None
+) -> ReLUNetwork:
     """lam = 0: each task alone, where lam_private |v| is the group penalty of one."""
     parts: list[ReLUNetwork] = []
     for t in range(places.points.n_tasks):
@@ -246,10 +267,11 @@ def _apart(places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | No
         w = places.points.w
         own = w if w is None or w.shape[1] == 1 else w[:, one]
         points = replace(places.points, y=places.points.y[:, one], w=own, scatter=0.0)
-        group = KnotPenalty(penalty.lam_private, 0.0, penalty.up[one], penalty.down[one])
+        signs = penalty.up[one], penalty.down[one], penalty.direction[one]
+        group = KnotPenalty(penalty.lam_private, 0.0, *signs)
         task = replace(places, points=points, y=places.y[:, one], root=root)
         knots = None if begin is None else Knots(begin.location, begin.jump[:, one])
-        alone = _search(task, group, watch, knots)
+        alone = _together(task, group, problem, watch, knots)
         parts.append(ReLUNetwork(alone.W, alone.b, alone.V * one, alone.A * one, alone.c * one))
     return ReLUNetwork(
         np.concatenate([part.W for part in parts]),
