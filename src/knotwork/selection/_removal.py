@@ -3,100 +3,71 @@
 In the hinges at the data points, weighted and off the free parts, a fit is a small problem in its knots'
 Gram matrix G and products b with the labels. Taking a row h of leverage l in the free parts, with label y
 off them, is of rank one: G - h h'/(1 - l), b - h y'/(1 - l). Newton's method on the masses runs over all
-refits together, each with its own knots; the potential p of each residual then says which knots are missing,
-and the duality gap when it is done.
+refits together, each with its own knots and lam; the potential p of each residual then says which knots are
+missing, and the duality gap when it is done.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..problem import Problem
 from ..solvers.dense import Dense, Squares
+from ._masses import Grams, least
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-_ROUNDS, _STEPS, _HALVINGS, _PIVOTS = 15, 8, 8, 6
-_MOST_NEW = 6
+_ROUNDS = 15
+_MOST_NEW = 12
 _BLOCK, _TABLE = 1 << 21, 1 << 23
 _LEVERAGE, _NOTHING = 1e-9, 1e-10
-_FLAT = 1e-13
+_ENOUGH, _FINER, _EARLY = 0.3, 0.01, 0.1
+_ALIKE, _TOGETHER = 1.1, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """Which labels a refit does without: `gone` (n, T) of the places `rows` (n,) in `Removals.order`."""
+
+    rows: Index
+    gone: Mask
+
+    def __getitem__(self, part: slice | Index) -> Left:
+        return Left(self.rows[part], self.gone[part])
 
 
 @dataclass(frozen=True, eq=False)
 class Refits:
-    """Refits without one row each: fitted values (n, T) at that row (of the removed labels only), which
-    of them came to the gap asked for, and which have other knots than the fit they started from."""
+    """Fitted values (n, T) at the row of each (of the removed labels only), masses (n, J) of the knots,
+    objectives and gaps (n,), which refits came to the gap asked for, and which have other knots than they
+    started from."""
 
     fitted: Array
+    masses: Array
+    objective: Array
+    gap: Array
     done: Mask
     changed: Mask
 
-
-@dataclass(frozen=True, eq=False)
-class _Gram:
-    """Refits in their knots: G (n, P, K, K), b (n, P, K, T / P), 0 beyond the `known` (n, K) of each."""
-
-    G: Array
-    b: Array
-    known: Mask
-    lam: float
-
-    def take(self, rows: Index) -> _Gram:
-        return _Gram(self.G[rows], self.b[rows], self.known[rows], self.lam)
-
-    def at(self, eta: Array) -> _State:
-        root = np.sqrt(eta)[:, None, :]
-        S = self.G * root[..., None] * root[..., None, :]
-        k = np.arange(S.shape[-1])
-        S[..., k, k] += self.lam
-        inner = np.asarray(np.linalg.inv(S), dtype=np.float64) * root[..., None] * root[..., None, :]
-        V = inner @ self.b
-        response = self.b - self.G @ V
-        value = 0.5 * (self.lam * eta.sum(axis=1) - np.einsum("npkt,npkt->n", self.b, V))
-        norms = np.sqrt(np.einsum("npkt,npkt->nk", response, response))
-        return _State(value, V, response, np.where(self.known, norms, 0.0), inner)
-
-    def target(self, eta: Array, state: _State, slope: Array) -> Array:
-        """(n, K) the masses >= 0 of least quadratic model, as far as a few exchanges find them."""
-        Q = self.G - self.G @ state.inner @ self.G
-        H = np.sum(Q * (state.response @ state.response.swapaxes(-1, -2)), axis=1) / self.lam**2
-        k = np.arange(H.shape[-1])
-        H[:, k, k] += 1e-13 * np.abs(H[:, k, k]) + np.where(self.known, 1e-300, 1.0)
-        passive = self.known & ((eta > 0) | (slope < 0))
-        goal = eta
-        for _ in range(_PIVOTS):
-            both = passive[:, :, None] & passive[:, None, :]
-            kept = np.where(both, H, 0.0)
-            kept[:, k, k] = np.where(passive, H[:, k, k], 1.0)
-            pull = np.where(passive, -slope + (H @ np.where(passive, 0.0, eta)[..., None])[..., 0], 0.0)
-            goal = np.where(passive, eta + np.linalg.solve(kept, pull[..., None])[..., 0], 0.0)
-            if not np.any(goal < 0):
-                break
-            passive &= goal >= 0
-        return np.maximum(goal, 0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    value: Array
-    V: Array
-    response: Array
-    norms: Array
-    inner: Array
-
-    def take(self, rows: Index) -> _State:
-        return _State(*(part[rows] for part in (self.value, self.V, self.response, self.norms, self.inner)))
+    def put(self, rows: Index, other: Refits) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(other, field.name)
 
 
 class Removals:
     """Refits of one problem without some of its labels; `per_label` where those of a row may differ.
 
-    x : (m,) distinct inputs with a label, increasing; knots are those between the first and the last.
+    x : (m,) distinct inputs with a label, increasing; knots are the J between the first and the last.
+    order : (N,) the rows that have a label, by their inputs.
+    gram, products : (P, J, J), (P, J, T / P) of the hinges, weighted and off the free parts, with one another
+        and the labels; P is 1 where tasks share their weights, else T.
+    columns, targets : (P, N, J), (P, N, T / P) these, and the labels so.
+    leverage : (P, N) of the free parts.
     """
 
     def __init__(self, problem: Problem, per_label: bool) -> None:
@@ -106,18 +77,18 @@ class Removals:
         w, self.order = weight[order], order
         shared = not per_label and bool(np.all(w == w[:, :1]))
         column = problem.X[order, 0]
-        self.x, self.start = np.unique(column, return_index=True)
+        self.x = np.unique(column)
         self.place = np.searchsorted(self.x, column)
-        y = np.where(w > 0, problem.Y[order], 0.0)
-        dense = Dense(Squares(column[:, None], y, w[:, :1] if shared else w), 1.0, problem.penalty)
-        self.basis, self.targets, self.root = dense.basis, dense.targets, dense.squares.root
-        hinges = np.maximum(column[:, None] - self.x[1:-1], 0.0)
-        self.columns = self._off_free(self.root * hinges)
-        self.gram = self.columns.transpose(0, 2, 1) @ self.columns
-        self.products = self.columns.transpose(0, 2, 1) @ self.targets
-        self.leverage = np.einsum("pnf,pnf->pn", self.basis, self.basis)
+        self.y = np.where(w > 0, problem.Y[order], 0.0)
+        dense = Dense(Squares(column[:, None], self.y, w[:, :1] if shared else w), 1.0, problem.penalty)
+        self.targets, self.root = dense.targets, dense.squares.root
+        self.columns = dense.off_free(dense.weighted(np.maximum(column[:, None] - self.x[1:-1], 0.0)))
+        self.gram = self.columns.swapaxes(1, 2) @ self.columns
+        self.products = self.columns.swapaxes(1, 2) @ self.targets
+        self.leverage = np.einsum("pnf,pnf->pn", dense.basis, dense.basis)
         self.labels_at = np.bincount(self.place, weights=(w > 0).sum(axis=1))
-        self.n_tasks, self.y = problem.n_tasks, y
+        self.energy = 0.5 * float(np.sum(self.targets * self.targets))
+        self.n_tasks = problem.n_tasks
 
     @staticmethod
     def fits_in_memory(problem: Problem, per_label: bool) -> bool:
@@ -126,175 +97,154 @@ class Removals:
         )
         return patterns * problem.n_rows**2 <= _TABLE
 
-    def _off_free(self, rows: Array) -> Array:
-        for _ in range(2):
-            rows = rows - self.basis @ (self.basis.transpose(0, 2, 1) @ rows)
-        return rows
+    @property
+    def n_places(self) -> int:
+        return self.gram.shape[1]
 
-    def without(
-        self, lam: float, location: Array, mass: Array, rows: Index, gone: Mask, tol: float
-    ) -> Refits:
-        """Refits from the knots at `location` (K,), each without the labels `gone` (n, T) of one of `rows`
-        (n,), which are places in `order`."""
-        size = max(1, _BLOCK // (len(self.order) * self.n_tasks))
-        blocks = [slice(low, low + size) for low in range(0, len(rows), size)]
-        knots = np.searchsorted(self.x, location) - 1
-        parts = [_Block(self, lam, rows[block], gone[block]).solved(knots, mass, tol) for block in blocks]
-        columns = ([getattr(part, name) for part in parts] for name in ("fitted", "done", "changed"))
-        return Refits(*(np.concatenate(column) for column in columns))
+    def masses(self, location: Array, mass: Array) -> Array:
+        """(J,) of knots at `location` (K,)."""
+        out = np.zeros(self.n_places)
+        out[np.searchsorted(self.x, location) - 1] = mass
+        return out
+
+    def refitted(self, lam: Array, masses: Array, left: Left, tol: float) -> Refits:
+        """Refits at lam (n,) from masses (n, J), until their gaps are `tol` of their objectives."""
+        n = len(lam)
+        done, changed = np.empty(n, dtype=bool), np.empty(n, dtype=bool)
+        objective, gap = np.empty(n), np.empty(n)
+        out = Refits(np.empty((n, self.n_tasks)), np.empty_like(masses), objective, gap, done, changed)
+        for block in alike(np.count_nonzero(masses, axis=1), len(self.gram) * self.n_places):
+            out.put(block, _Block(self, lam[block], left[block]).solved(masses[block], tol))
+        return out
+
+    def grams(self, lam: Array, chosen: Index) -> tuple[Grams, Array]:
+        """The problems of all labels at lam (n,) in the knots `chosen` (n, K), -1 beyond those of each, and
+        the rows (P, n, K, J) of the Gram matrix there."""
+        known, k = chosen >= 0, np.maximum(chosen, 0)
+        table = self.gram[:, k]
+        G = np.take_along_axis(table, k[None, :, None, :], axis=3)
+        G *= known[:, :, None] & known[:, None, :]
+        b = self.products[:, k] * known[:, :, None]
+        return Grams(G.swapaxes(0, 1), b.swapaxes(0, 1), known, np.full(len(lam), self.energy), lam), table
 
 
 class _Block:
-    """Some of the refits: masses `eta` (n, J) and knots under consideration over all places."""
+    """Some of the refits."""
 
-    def __init__(self, data: Removals, lam: float, rows: Index, gone: Mask) -> None:
-        self.data, self.lam, self.rows = data, lam, rows
-        shared = len(data.root) == 1
-        self.gone = gone.any(axis=1, keepdims=True) if shared else gone
-        room = 1.0 - data.leverage[:, rows].T
-        self.possible = np.all((room > _LEVERAGE) | ~self.gone, axis=1)
-        self.scale = np.where(self.gone & (room > _LEVERAGE), 1.0 / np.maximum(room, _LEVERAGE), 0.0)
+    def __init__(self, data: Removals, lam: Array, left: Left) -> None:
+        self.data, self.lam, self.rows = data, lam, left.rows
+        gone = left.gone.any(axis=1, keepdims=True) if len(data.root) == 1 else left.gone
+        room = 1.0 - data.leverage[:, self.rows].T
+        self.possible = np.all((room > _LEVERAGE) | ~gone, axis=1)
+        self.scale = np.where(gone & (room > _LEVERAGE), 1.0 / np.maximum(room, _LEVERAGE), 0.0)
         # at an input that has lost all its labels the potential is straight: a knot there is never needed,
         # and what a fit does between its neighbours may be open. One at the last label left bends nothing
-        others = data.labels_at[data.place[rows]] - gone.sum(axis=1)
-        places = np.arange(data.gram.shape[1])
-        lost = (places == data.place[rows][:, None] - 1) & (others == 0)[:, None]
-        square = np.einsum("pjj->pj", data.gram)
-        left = square - self.scale[..., None] * data.columns[:, rows].transpose(1, 0, 2) ** 2
-        self.barred = lost | (left.sum(axis=1) <= _NOTHING * square.sum(axis=0))
+        at = data.place[self.rows]
+        others = data.labels_at[at] - left.gone.sum(axis=1)
+        lost = (np.arange(data.n_places) == at[:, None] - 1) & (others == 0)[:, None]
+        bend = np.einsum("pjj->j", data.gram)
+        taken = np.einsum("np,pnj->nj", self.scale, data.columns[:, self.rows] ** 2)
+        self.barred = lost | (bend - taken <= _NOTHING * bend)
+        own = np.einsum("pnt,pnt->np", data.targets[:, self.rows], data.targets[:, self.rows])
+        self.energy = data.energy - 0.5 * np.sum(self.scale * own, axis=1)
 
-    def solved(self, knots: Index, mass: Array, tol: float) -> Refits:
-        data = self.data
-        n, J = len(self.rows), data.gram.shape[1]
-        eta = np.zeros((n, J))
-        eta[:, knots] = mass
-        first = eta > 0
-        eta[self.barred] = 0.0
-        member = eta > 0
-        fitted = np.full((n, data.n_tasks), np.nan)
-        done, last = np.zeros(n, dtype=bool), np.full(n, np.inf)
+    def solved(self, masses: Array, tol: float) -> Refits:
+        n = len(self.rows)
+        first = masses > 0
+        masses = np.where(self.barred, 0.0, masses)
+        member = masses > 0
+        fitted = np.full((n, self.data.n_tasks), np.nan)
+        objective, gap = np.full(n, np.inf), np.full(n, np.inf)
+        done, last, enough = np.zeros(n, dtype=bool), np.full(n, np.inf), np.full(n, _ENOUGH * tol)
         at = np.flatnonzero(self.possible)
         for _ in range(_ROUNDS):
             if len(at) == 0:
                 break
-            chosen = _listed(member[at])
-            gram = self._gram(at, chosen)
-            masses, V = _newton(gram, np.take_along_axis(eta[at], chosen, axis=1) * gram.known)
-            eta[at] = 0.0
-            rows = np.broadcast_to(at[:, None], chosen.shape)[gram.known]
-            eta[rows, chosen[gram.known]] = masses[gram.known]
-            fitted[at], gap, norms = self._priced(at, chosen, gram.known, V)
-            done[at] = gap <= tol
-            new = _peaks(np.where(self.barred[at], 0.0, norms), self.lam, member[at])
+            chosen = listed(member[at])
+            grams, table = self._grams(at, chosen)
+            eta, V, response = least(
+                grams, np.take_along_axis(masses[at], chosen, axis=1) * grams.known, enough[at]
+            )
+            masses[at] = 0.0
+            refit = np.broadcast_to(at[:, None], chosen.shape)[grams.known]
+            masses[refit, chosen[grams.known]] = eta[grams.known]
+            fitted[at], objective[at], gap[at], norms = self._priced(at, chosen, grams, table, V, response)
+            relative = gap[at] / np.maximum(objective[at], 1e-300)
+            done[at] = relative <= tol
+            new = _peaks(np.where(self.barred[at], 0.0, norms), self.lam[at], member[at])
+            grew = new.any(axis=1)
             # rounding, or a few exchanges too few for its masses: not for this method
-            stuck = (gap > 0.5 * last[at]) & ~new.any(axis=1)
-            last[at] = gap
-            member[at] = (eta[at] > 0) | new
+            stuck = ~grew & (relative > 0.9 * last[at]) & (enough[at] < _ENOUGH * tol)
+            last[at] = relative
+            # no digit is wasted while knots are still missing
+            sooner = np.maximum(_ENOUGH * tol, _EARLY * relative**2)
+            enough[at] = np.where(grew, sooner, _FINER * enough[at])
+            member[at] = (masses[at] > 0) | new
             at = at[~done[at] & ~stuck]
-        return Refits(fitted, done, np.any((eta > 0) != first, axis=1))
+        return Refits(fitted, masses, objective, gap, done, np.any((masses > 0) != first, axis=1))
 
-    def _gram(self, at: Index, chosen: Index) -> _Gram:
-        data = self.data
-        known = chosen >= 0
-        k = np.where(known, chosen, 0)
-        G = data.gram[:, k[:, :, None], k[:, None, :]].transpose(1, 0, 2, 3)
-        b = data.products[:, k].transpose(1, 0, 2, 3)
-        rows, scale = self.rows[at], self.scale[at][:, :, None, None]
-        h = data.columns[:, rows[:, None], k].transpose(1, 0, 2)
-        G = G - scale * h[..., :, None] * h[..., None, :]
-        b = b - scale * h[..., None] * data.targets[:, rows].transpose(1, 0, 2)[:, :, None, :]
-        mask = known[:, None, :, None]
-        return _Gram(
-            np.where(mask & known[:, None, None, :], G, 0.0), np.where(mask, b, 0.0), known, self.lam
-        )
+    def _grams(self, at: Index, chosen: Index) -> tuple[Grams, Array]:
+        """As `Removals.grams`, but without the labels that are gone."""
+        rows = self.rows[at]
+        grams, table = self.data.grams(self.lam[at], chosen)
+        h = self.data.columns[:, rows[:, None], np.maximum(chosen, 0)] * grams.known
+        less = h * self.scale[at].T[:, :, None]
+        G = grams.G - (less[..., None] * h[:, :, None, :]).swapaxes(0, 1)
+        b = grams.b - (less[..., None] * self.data.targets[:, rows, None]).swapaxes(0, 1)
+        return Grams(G, b, grams.known, self.energy[at], grams.lam), table
 
-    def _priced(self, at: Index, chosen: Index, known: Mask, V: Array) -> tuple[Array, Array, Array]:
-        """Fitted values (n, T) of the labels that are gone, relative gaps (n,), and |p| (n, J)."""
-        data, lam = self.data, self.lam
-        jumps = np.zeros((len(at), len(data.x), data.n_tasks))
-        refit = np.broadcast_to(np.arange(len(at))[:, None], chosen.shape)[known]
-        jumps[refit, chosen[known] + 1] = _per_task(V)[known]
-        left, missed = self._residual(at, jumps)
-        p = self._potential(_per_task(left * data.root))
-        norms, cost = np.sqrt(np.sum(p * p, axis=2)), np.sqrt(np.sum(jumps * jumps, axis=2))[:, 1:-1]
-        scale = np.minimum(1.0, lam / np.maximum(norms.max(axis=1, initial=0.0), 1e-300))
-        answer = np.einsum("njt,njt->nj", jumps[:, 1:-1], p)
-        misfit = np.einsum("npit,npit->n", left, left)
-        gap = np.maximum(lam * cost - scale[:, None] * answer, 0.0).sum(axis=1)
-        gap += 0.5 * (1.0 - scale) ** 2 * misfit
-        primal = 0.5 * misfit + lam * cost.sum(axis=1)
-        return data.y[self.rows[at]] - missed, gap / np.maximum(primal, 1e-300), norms
-
-    def _residual(self, at: Index, jumps: Array) -> tuple[Array, Array]:
-        """Weighted residuals (n, P, N, T / P) of the refits with jumps (n, m, T), and by how much (n, T)
-        they miss the labels that are gone."""
-        data, rows, each = self.data, self.rows[at], np.arange(len(at))
-        hinges = np.zeros_like(jumps)
-        slope = np.cumsum(jumps, axis=1)[:, :-1]
-        hinges[:, 1:] = np.cumsum(slope * np.diff(data.x)[:, None], axis=1)
-        left = data.y - hinges[:, data.place]
-        left = left[:, None] if len(data.root) == 1 else left.transpose(0, 2, 1)[..., None]
-        left = data._off_free(left * data.root)
+    def _priced(
+        self, at: Index, chosen: Index, grams: Grams, table: Array, V: Array, response: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        """Fitted values (n, T) of the labels that are gone, objectives and gaps (n,), and |p| (n, J)."""
+        data, lam, rows, scale = self.data, grams.lam, self.rows[at], self.scale[at].T
+        answer = np.einsum("npkt,npkt->nk", V, response)
+        misfit = 2.0 * grams.energy - np.einsum("npkt,npkt->n", V, grams.b) - answer.sum(axis=1)
+        V, misfit = V.swapaxes(0, 1), np.maximum(misfit, 0.0)
+        h = data.columns[:, rows]
+        seen = np.take_along_axis(h, np.maximum(chosen, 0)[None], axis=2)
+        own = data.targets[:, rows] - (seen[:, :, None, :] @ V)[:, :, 0]
         # without its label a row is fitted as if its label were what the others predict there
-        own = left[each, :, rows] * self.scale[at][..., None]
-        left = left + (data.basis @ data.basis[:, rows].transpose(1, 0, 2)[..., None]) * own[:, :, None]
-        left[each, :, rows] -= own
-        root = np.where(data.root > 0, data.root, 1.0)[:, rows].transpose(1, 0, 2)
-        return left, _per_task((own / root)[:, :, None])[:, 0]
-
-    def _potential(self, alpha: Array) -> Array:
-        """(n, J, T) p of the dual points (n, N, T)."""
-        at_inputs = np.add.reduceat(alpha, self.data.start, axis=1)
-        tail = np.cumsum(at_inputs[:, ::-1], axis=1)[:, ::-1][:, 1:]
-        return np.cumsum((tail * np.diff(self.data.x)[:, None])[:, ::-1], axis=1)[:, ::-1][:, 1:]
-
-
-def _per_task(M: Array) -> Array:
-    """(n, m, T) from (n, P, m, T / P)."""
-    return np.concatenate(list(M.swapaxes(0, 1)), axis=2)
+        missed = scale[..., None] * own
+        p = data.products.swapaxes(1, 2)[:, None] - V.swapaxes(2, 3) @ table
+        p -= missed[..., None] * h[:, :, None, :]
+        norms = np.sqrt(np.einsum("pntj,pntj->nj", p, p))
+        cost = np.sqrt(np.einsum("pnkt,pnkt->nk", V, V))
+        share = np.minimum(1.0, lam / np.maximum(norms.max(axis=1, initial=0.0), 1e-300))
+        gap = np.maximum(lam[:, None] * cost - share[:, None] * answer, 0.0).sum(axis=1)
+        gap += 0.5 * (1.0 - share) ** 2 * misfit
+        primal = 0.5 * misfit + lam * cost.sum(axis=1)
+        root = np.where(data.root > 0, data.root, 1.0)[:, rows]
+        fitted = data.y[rows] - np.concatenate(list(missed / root), axis=1)
+        return fitted, primal, gap, norms
 
 
-def _listed(member: Mask) -> Index:
+def alike(size: Index, each: int) -> Iterator[Index]:
+    """Blocks of problems with about as many knots `size` (n,): what is solved together takes as long as if
+    all had as many as the one that has most. A problem takes `each` numbers for every knot."""
+    order = np.argsort(size, kind="stable")
+    while len(order):
+        least = int(size[order[0]])
+        n = max(int(np.searchsorted(size[order], _ALIKE * least + 2, side="right")), _TOGETHER)
+        wide = int(size[order[:n][-1]]) + _MOST_NEW
+        block = order[: min(n, max(1, _BLOCK // (each * wide)))]
+        order = order[len(block) :]
+        yield block
+
+
+def listed(member: Mask) -> Index:
     """(n, K) the members of each row, then -1."""
     K = max(int(member.sum(axis=1).max(initial=0)), 1)
     order = np.argsort(~member, axis=1, kind="stable")[:, :K]
     return np.where(np.take_along_axis(member, order, axis=1), order, -1)
 
 
-def _peaks(norms: Array, lam: float, member: Mask) -> Mask:
-    """(n, J) the highest peaks of |p| above lam that are no members."""
+def _peaks(norms: Array, lam: Array, member: Mask) -> Mask:
+    """(n, J) the highest peaks of |p| above lam (n,) that are no members."""
     padded = np.pad(norms, ((0, 0), (1, 1)))
-    peak = (norms > lam * (1.0 + 1e-13)) & (norms >= padded[:, :-2]) & (norms > padded[:, 2:]) & ~member
+    peak = (norms > lam[:, None] * (1.0 + 1e-13)) & ~member
+    peak &= (norms >= padded[:, :-2]) & (norms > padded[:, 2:])
     if norms.shape[1] > _MOST_NEW:
         heights = np.where(peak, norms, 0.0)
         peak &= heights >= -np.partition(-heights, _MOST_NEW - 1, axis=1)[:, _MOST_NEW - 1 : _MOST_NEW]
     return peak
-
-
-def _newton(gram: _Gram, eta: Array) -> tuple[Array, Array]:
-    """Masses (n, K) and output weights (n, P, K, T / P) of least objective, or near it, from masses `eta`."""
-    state = gram.at(eta)
-    eta, V, at = eta.copy(), state.V.copy(), np.arange(len(eta))
-    for _ in range(_STEPS):
-        here, now = gram.take(at), eta[at]
-        slope = 0.5 * gram.lam * (1.0 - (state.norms / gram.lam) ** 2)
-        step = here.target(now, state, slope) - now
-        decrease = -np.einsum("nk,nk->n", slope, step)
-        rounding = _FLAT * np.abs(state.value)
-        length, bad = np.ones(len(at)), np.ones(len(at), dtype=bool)
-        trial, there = now, state
-        for _ in range(_HALVINGS):
-            trial = np.maximum(now + length[:, None] * step, 0.0)
-            there = here.at(trial)
-            bad = there.value > state.value - 1e-4 * length * decrease + rounding
-            if not bad.any():
-                break
-            length = np.where(bad, 0.5 * length, length)
-        good = ~bad
-        eta[at[good]], V[at[good]] = trial[good], there.V[good]
-        # near the optimum the objective no longer tells steps apart: the last one is taken on trust
-        going = np.flatnonzero(good & (decrease > rounding))
-        if len(going) == 0:
-            break
-        at, state = at[going], there.take(going)
-    return eta, V

@@ -14,14 +14,14 @@ from ..problem import Problem
 from ..solution import Solution, Status
 from ..solvers.blas import one_blas_thread
 from ..solvers.solve import solve
-from ._removal import Removals
+from ._blocks import held_out_residuals
+from ._removal import Left, Removals
 from .features import has_features
 from .influence import Influence, check_solution, influence
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Leave = Literal["row", "label"]
-_LEAST_ROOM = 1e-2
 _ENDED = (Status.OPTIMAL, Status.SEARCHED)
 
 
@@ -143,18 +143,14 @@ def first_order(found: Influence, leave: Leave) -> Array:
     own = np.einsum("pnf,pnf->np", found.own, found.own)
     if leave == "label":
         H = weight * (own + np.einsum("ntm,ntm->nt", found.through, found.through))
-        room = 1.0 - H
-        shrunk = np.where(room > _LEAST_ROOM, residual / np.maximum(room, _LEAST_ROOM), np.nan)
+        each = held_out_residuals(H.reshape(-1, 1, 1), residual.reshape(-1, 1))
+        shrunk = each.reshape(residual.shape)
     else:
         through = found.through * root[..., None]
         H = through @ through.transpose(0, 2, 1)
         t = np.arange(problem.n_tasks)
         H[:, t, t] += weight * own
-        values, vectors = np.linalg.eigh(H)
-        room = 1.0 - values
-        along = np.einsum("nts,nt->ns", vectors, residual) / np.maximum(room, _LEAST_ROOM)
-        shrunk = np.einsum("nts,ns->nt", vectors, along)
-        shrunk[room.min(axis=1) <= _LEAST_ROOM] = np.nan
+        shrunk = held_out_residuals(H, residual)
     safe = np.where(weight > 0, root, 1.0)
     return np.where(weight > 0, problem.Y - shrunk / safe, np.nan)
 
@@ -197,7 +193,10 @@ def held_out(
         place[removals.order] = np.arange(len(removals.order))
         rows = np.array([i for i, _ in left], dtype=np.intp)
         gone = np.array([mask for _, mask in left])
-        found = removals.without(problem.lam, location, np.linalg.norm(jump, axis=1), place[rows], gone, tol)
+        masses = removals.masses(location, np.linalg.norm(jump, axis=1))
+        found = removals.refitted(
+            np.full(len(rows), problem.lam), np.tile(masses, (len(rows), 1)), Left(place[rows], gone), tol
+        )
         at, t = np.nonzero(gone)
         predictions[rows[at], t] = found.fitted[at, t]
         refitted[rows[at], t] = found.changed[at]
@@ -205,22 +204,29 @@ def held_out(
     neurons = _seen_by(solution.network, problem)
     for k in np.flatnonzero(~done).tolist():
         row, mask = left[k]
-        Y = problem.Y.copy()
-        Y[row, mask] = np.nan
-        reduced = Problem(
-            problem.X,
-            Y,
-            problem.lam,
-            penalty=problem.penalty,
-            sample_weight=problem.sample_weight,
-            copy=False,
-        )
-        again = solve(reduced, tol=tol, start=solution.network)
+        again = refit_alone(problem, row, mask, tol, solution.network)
         predictions[row, mask] = again.network.predict(problem.X[row : row + 1])[0, mask]
         refitted[row, mask] = _seen_by(again.network, problem) != neurons
         if status is Status.OPTIMAL and again.status not in _ENDED:
             status = again.status
     return HeldOut(predictions, refitted, status)
+
+
+def refit_alone(
+    problem: Problem, row: int, gone: Mask, tol: float, start: ReLUNetwork | None = None
+) -> Solution:
+    """The solution without the labels `gone` (T,) of one row."""
+    Y = problem.Y.copy()
+    Y[row, gone] = np.nan
+    reduced = Problem(
+        problem.X,
+        Y,
+        problem.lam,
+        penalty=problem.penalty,
+        sample_weight=problem.sample_weight,
+        copy=False,
+    )
+    return solve(reduced, tol=tol, start=start)
 
 
 def removals_of(problem: Problem, leave: Leave) -> Removals | None:
