@@ -1,12 +1,14 @@
 """Shared and private knots: `kw.solve_sparse_group` against CVXPY + Clarabel, and what it recovers.
 
-    python benchmarks/sparse_group.py [--quick] [--seeds 3] [--only speed|recovery]
+    python benchmarks/sparse_group.py [--quick] [--seeds 3] [--only speed|recovery|monotone]
 
 speed     min sum (y - f)^2 / 2 + lam sum_k |v_k|_2 + lam_private sum_kt |v_kt|, N = 10^4, T = 10, to a
           certified relative gap of 1e-8; the data of the other benchmarks. Ours is the median of 5, the
           peer runs once; ratios are of wall seconds of one run, and of CPU seconds beside them. The peer
           is stated over fitted values with the slope changes as variables of their own (as an expression
           Clarabel fails on it); its excess is how far its objective lies above our certified bound.
+monotone  the same data and peer, tasks increasing and decreasing in turn: most stand still for long, for
+          the data do neither. Run once each.
 recovery  N = 400, T = 5, 3 knots that all tasks share and 5 that one task has alone, noise. lam, and
           lam_private / lam where it is not 0, are chosen on a second sample of the labels: of the least
           squared error ("best"), or of the fewest nonzero jumps within one standard error of that
@@ -43,17 +45,20 @@ class Timed(NamedTuple):
     primal: float
 
 
-def conic(x: Array, Y: Array, lam: float, lam_private: float) -> Timed:
-    """CVXPY with Clarabel at its default tolerances (1e-8)."""
+def conic(x: Array, Y: Array, lam: float, lam_private: float, direction: Array | None = None) -> Timed:
+    """CVXPY with Clarabel at its default tolerances (1e-8); slopes of the signs of `direction` (T,)."""
     wall, cpu = time.perf_counter(), time.process_time()
     D = second_differences(x)
     F, bends = cp.Variable(Y.shape), cp.Variable((len(x) - 2, Y.shape[1]))
     cost = 0.5 * cp.sum_squares(Y - F) + lam * cp.sum(cp.norm(bends, 2, axis=1))
     cost += lam_private * cp.sum(cp.abs(bends))
+    rules = [bends == D @ F]
+    if direction is not None:
+        rules.append(cp.multiply(np.ones((len(x) - 1, 1)) * direction, cp.diff(F, axis=0)) >= 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cp.Problem(cp.Minimize(cost), [bends == D @ F]).solve(solver=cp.CLARABEL)
+            cp.Problem(cp.Minimize(cost), rules).solve(solver=cp.CLARABEL)
     except cp.SolverError:
         return Timed(time.perf_counter() - wall, time.process_time() - cpu, float("nan"))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -62,12 +67,14 @@ def conic(x: Array, Y: Array, lam: float, lam_private: float) -> Timed:
     return Timed(wall, cpu, primal + lam_private * float(np.abs(jumps).sum()))
 
 
-def ours(problem: kw.Problem, lam_private: float, repeats: int) -> tuple[float, float, kw.Solution]:
+def ours(
+    problem: kw.Problem, lam_private: float, repeats: int, monotone: list[str] | None = None
+) -> tuple[float, float, kw.Solution]:
     """Median wall and CPU seconds, and the solution."""
     walls, cpus = [], []
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), time.process_time()
-        solution = solve_sparse_group(problem, lam_private)
+        solution = solve_sparse_group(problem, lam_private, monotone=monotone)
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     return float(np.median(walls)), float(np.median(cpus)), solution
@@ -107,6 +114,29 @@ def speed(seeds: int, quick: bool) -> None:
                         flush=True,
                     )
     print(f"\nworst ratio where the peer solves it: {worst:.0f}x; worst gap: {worst_gap:.0e}")
+
+
+def monotone(quick: bool) -> None:
+    n_tasks = 10
+    ways = ["increasing", "decreasing"] * (n_tasks // 2)
+    print(f"\nmonotone, T = {n_tasks}, gap <= 1e-8\n")
+    print("| N | lam | lam_private | ratio (CPU) | our s (CPU) | our gap | knots | peer s (CPU) | excess |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for n in (300, 2_000) if quick else (300, 2_000, 10_000):
+        x, Y = shared_kinks(n, n_tasks, 0, "random")
+        for factor, ratio in ((0.02, 0.3), (0.2, 0.0)):
+            lam = lam_of(factor, n)
+            wall, cpu, solution = ours(kw.Problem(x, Y, lam), ratio * lam, 1, ways)
+            certificate = solution.certificate
+            peer = conic(x, Y, lam, ratio * lam, np.where(np.arange(n_tasks) % 2, -1.0, 1.0))
+            excess = peer.primal / certificate.dual - 1.0
+            said = f"{peer.wall / wall:.0f}x ({peer.cpu / cpu:.0f}x)" if excess <= 1e-6 else "failed"
+            print(
+                f"| {n:,} | {factor}√N | {ratio} lam | {said} | {wall:.2f} ({cpu:.2f}) "
+                f"| {certificate.relative_gap:.0e} | {solution.network.n_neurons} "
+                f"| {peer.wall:.1f} ({peer.cpu:.1f}) | {excess:.0e} |",
+                flush=True,
+            )
 
 
 def knots_of_tasks(rng: np.random.Generator) -> tuple[Array, Array]:
@@ -179,9 +209,11 @@ if __name__ == "__main__":
     )
     parser.add_argument("--quick", action="store_true", help="2,000 rows, 5 draws")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=("speed", "recovery"))
+    parser.add_argument("--only", choices=("speed", "recovery", "monotone"))
     options = parser.parse_args()
-    if options.only != "recovery":
+    if options.only in (None, "speed"):
         speed(1 if options.quick else options.seeds, options.quick)
-    if options.only != "speed":
+    if options.only in (None, "monotone"):
+        monotone(options.quick)
+    if options.only in (None, "recovery"):
         recovery(5 if options.quick else 20)

@@ -100,7 +100,8 @@ class _Search:
 
     def located(self, at: Index, candidates: Index) -> tuple[Mesh, Iterate]:
         """A mesh between whose places the dual point is small enough, and the optimum there."""
-        places, penalty, tol = self.places, self.penalty, _ROUGHLY
+        places, penalty = self.places, self.penalty
+        tol = _ROUGHLY if len(at) < len(candidates) else _ACCURACY
         while True:
             mesh = Mesh.of(places, at)
             iterate = self.inner(mesh, tol)
