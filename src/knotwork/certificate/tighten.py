@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .._validate import as_count, as_generator
 from ..dual_norm import Rigour
-from ..dual_norm._splitting import Quadratic, Splitting
-from ..dual_norm.relaxation import Lift, lifts_of, proven_norm
+from ..dual_norm._branching import Branching
+from ..dual_norm._splitting import Quadratic
+from ..dual_norm.relaxation import lift_of
 from ..dual_norm.several import MAX_CELLS, Best, UnitNeurons
 from ..losses import Squared
 from ..network import ReLUNetwork
@@ -21,8 +22,9 @@ from .labels import Labels, judge
 from .record import Certificate
 
 Array = NDArray[np.float64]
-_FIRST, _MORE, _GAIN, _IDLE = 60, 1.5, 1e-3, 2
-_TIMED, _WORTH, _MODEL_EVERY, _MOST_BRANCHES = 10, 400, 20, 7
+# steps until what is proven is looked at, growing by a factor, and the most before lifts are told apart
+_CHECK, _MORE, _LONGEST = 100, 1.3, 3000
+_GAIN, _IDLE, _MODEL_EVERY = 1e-3, 4, 20
 _FLAT = 1e-2
 
 
@@ -48,10 +50,10 @@ def tighten(
 
     The dual point maximises the dual objective where the doubly non-negative relaxation of the dual norm
     is at most lam; then it is scaled by a bound of the dual norm that is proven whatever the relaxation's
-    solver left undone (`dual_norm.relaxation.proven_square`). Where there is time, the neurons are first
-    told apart by the signs that they see at up to seven data, which is tighter. For small N: a step costs
-    an eigenvalue problem of N + d + T for every choice of signs. The relaxation is not exact: the gap that
-    remains says little of the network.
+    solver left undone (`dual_norm.relaxation.proven_square`). Where there is time, neurons are told apart
+    by the signs that they see at more and more of the data, which is tighter. For small N: a step costs an
+    eigenvalue problem of N + d + T for every choice of signs that carries neurons. Until every sign is
+    told the relaxation is not exact: the gap that remains says little of the network.
 
     Parameters
     ----------
@@ -80,10 +82,7 @@ def tighten(
             "problem: penalty.skip must not be 'nuclear', of which no relaxation is known here; use certify"
         )
     tightening = _Tightening(problem, network)
-    tightening.improve(lifts_of(problem.X, problem.penalty), clock, share=0.2)
-    branched = tightening.worth_branching(clock)
-    if len(branched):
-        tightening.improve(lifts_of(problem.X, problem.penalty, branched), clock)
+    tightening.improve(clock)
     best = tightening.best
     top = units.search(best.dual_point).neurons
     return replace(best, worst_neuron=top[0] if len(top) else None)
@@ -113,53 +112,50 @@ class _Tightening:
         self.quadratic = _model(self.labels, self.f)
         self.best = judge(self.labels, network, self.f, alpha).certificate
         self.quadratic_loss = problem.lam == 0 or isinstance(problem.loss_function, Squared)
-        self.step_seconds = 0.0
 
-    def improve(self, lifts: list[Lift], clock: _Clock, share: float = 1.0) -> None:
-        """Until nothing more is gained, or time is up; or that share of it, if the rest is enough to tell
-        neurons apart by a sign."""
+    def improve(self, clock: _Clock) -> None:
+        """Until nothing more is gained, or time is up."""
         problem = self.labels.problem
         canonical = self.network.canonicalise(problem.penalty)
         seen = canonical.W @ problem.X.T + canonical.b[:, None]
         lam = problem.lam if problem.lam > 0 else 1.0
-        splitting = Splitting(lifts, self.quadratic, lam, seen, canonical.V)
-        began, limit, ends = time.monotonic(), clock.left(), 0.0
-        check, idle, known = _FIRST, 0, 0.0
-        while clock.left() > ends and idle < _IDLE:
+        lift = lift_of(problem.X, problem.penalty)
+        branching = Branching(lift, self.quadratic, lam, seen, canonical.V)
+        splitting = branching.splitting
+        wait, check, grown, idle, known = _CHECK, _CHECK, 0, 0, 0.0
+        enough = self.best.primal / (1.0 + _GAIN)
+        while clock.left() > 0 and idle < _IDLE and self.best.bound < enough:
             splitting.advance()
             if splitting.steps % _MODEL_EVERY == 0 and not self.quadratic_loss:
                 splitting.change(_model(self.labels, splitting.predictions))
-            if splitting.steps == _TIMED:
-                self.step_seconds = (time.monotonic() - began) / _TIMED
-                if 2 * _WORTH * self.step_seconds <= limit * (1.0 - share) < np.inf:
-                    ends = limit * (1.0 - share)
-            if splitting.steps >= check or clock.left() <= ends:
-                check = int(_MORE * check)
-                dual = self._judged(lifts, splitting)
-                idle = idle + 1 if dual <= known * (1.0 + _GAIN) else 0
-                known = max(known, dual)
+            if splitting.steps < check and clock.left() > 0:
+                continue
+            settled = self._judged(branching, clock) or splitting.steps - grown >= _LONGEST
+            wait = _CHECK if settled else int(_MORE * wait)
+            check = splitting.steps + wait
+            if settled and clock.left() > 0:
+                idle = idle + 1 if self.best.bound <= known * (1.0 + _GAIN) else 0
+                known, grown = max(known, self.best.bound), splitting.steps
+                branching.grow()
 
-    def worth_branching(self, clock: _Clock) -> NDArray[np.intp]:
-        """The data that weigh most, as many as there is time for lifts of their signs."""
-        X, penalty = self.labels.X, self.labels.problem.penalty
-        steps = clock.left() / max(self.step_seconds, 1e-9) / _WORTH
-        if penalty.skip == "free":
-            steps *= 2.0
-        most = int(np.clip(np.log2(max(steps, 1.0)), 0.0, min(_MOST_BRANCHES, len(X))))
-        size = (
-            np.linalg.norm(X, axis=1) + 1.0 if penalty.biases else np.linalg.norm(X - X.mean(axis=0), axis=1)
-        )
-        weight = np.linalg.norm(self.best.dual_point, axis=1) * size
-        return np.argsort(-weight, kind="stable")[:most]
+    def _judged(self, branching: Branching, clock: _Clock) -> bool:
+        """Keep what is proven now, where it is the best. Whether less is lost by what the relaxation's
+        solver left undone than by the relaxation."""
+        alpha, lam = self.labels.feasible(branching.splitting.alpha), branching.splitting.lam
+        norm = branching.norm_here(alpha)
+        here, hoped = self._certificate(alpha, norm).bound, self._certificate(alpha, min(norm, lam)).bound
+        settled = hoped - here <= self.best.primal - hoped
+        if settled or here > self.best.bound:
+            elsewhere = branching.norm_elsewhere(alpha, lambda: clock.left() <= 0)
+            proven = self._certificate(alpha, max(norm, elsewhere))
+            if proven.bound > self.best.bound:
+                self.best = proven
+        return settled
 
-    def _judged(self, lifts: list[Lift], splitting: Splitting) -> float:
-        """What is proven now, kept where it is the best."""
-        alpha = self.labels.feasible(splitting.alpha)
-        self.bounded.proven = proven_norm(lifts, alpha, splitting.multipliers())
-        certificate = judge(self.labels, self.network, self.f, alpha).certificate
-        if certificate.bound > self.best.bound:
-            self.best = certificate
-        return certificate.bound
+    def _certificate(self, alpha: Array, norm: float) -> Certificate:
+        """If no unit neuron responds more to `alpha` than `norm`."""
+        self.bounded.proven = norm
+        return judge(self.labels, self.network, self.f, alpha).certificate
 
 
 def _model(labels: Labels, f: Array) -> Quadratic:

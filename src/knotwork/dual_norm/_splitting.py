@@ -6,12 +6,13 @@ over lifts j (`relaxation.py`), products of (u, z, v) relaxed to a positive semi
 products of (z, s) are >= 0 and of z_i s_i 0; at rank one that is the network's objective. (z, s) lies in
 a subspace with orthonormal basis `basis`, so that positive semidefiniteness there and the signs are two
 sets with a projection each: alternating directions (over-relaxed, the penalty balanced) need one
-eigenvalue problem of p + n + T a step. The scaled duals of the signs are the multipliers.
+eigenvalue problem of p + n + T a step and lift. The scaled duals of the signs are the multipliers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from .relaxation import Lift
 Array = NDArray[np.float64]
 _OVER = 1.6
 _BALANCE_EVERY, _MOST, _BALANCED = 25, 2.0, 1.2
+# a small penalty moves the products far and the dual point little: that is what is proven from
+_LEAN = 0.07
 _FLAT = 1e-5
 
 
@@ -49,36 +52,101 @@ class Quadratic:
         return maximiser
 
 
+@dataclass(frozen=True, eq=False)
+class _Held(Quadratic):
+    """The dual point is `alpha` (N, T), whatever it costs."""
+
+    alpha: Array
+
+    def proximal(self, kappa: Array) -> Callable[[Array], Array]:
+        return lambda r: self.alpha
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One lift's part in a step: products C (2n, 2n) of (z, s), U and U_s (n, T) of z and of s with v,
+    V (T, T) of v, and the multipliers (2n, 2n)."""
+
+    lift: Lift
+    C: Array
+    U: Array
+    U_s: Array
+    V: Array
+    multipliers: Array
+
+    def halves(self, datum: int) -> list[Part]:
+        """The products told apart by the sign at an open datum, each side a share of them."""
+        n = len(self.U)
+        square = np.diagonal(self.C)[[datum, n + datum]]
+        lifts, parts = self.lift.halves(datum), []
+        for lift in lifts:
+            on = bool(lift.signs[datum] > 0)
+            share = square[0 if on else 1] / max(float(square.sum()), 1e-300) if len(lifts) > 1 else 1.0
+            none = np.arange(2 * n) == (n + datum if on else datum)
+            none = none[:, None] | none
+            C, N = np.where(none, 0.0, share * self.C), np.where(none, 0.0, self.multipliers)
+            parts.append(Part(lift, C, share * self.U, share * self.U_s, share * self.V, N))
+        return parts
+
+
 class Splitting:
     """Alternating directions, from unit neurons that see (K, N) of the data and weigh V (K, T). `advance`
     them, then read `alpha` (N, T) and `multipliers`: nearly the best dual point, and what proves it."""
 
     def __init__(self, lifts: list[Lift], quadratic: Quadratic, lam: float, seen: Array, V: Array) -> None:
         self.lam = lam
-        self.signs = np.array([lift.signs for lift in lifts])
-        bases, norms = zip(*(_coordinates(lift) for lift in lifts), strict=True)
-        self.basis, square = np.array(bases), np.array(norms)
-        L, n = self.signs.shape
-        T = quadratic.y.shape[1]
+        # units in which |t| of a unit neuron is about 1
+        self.unit = float(np.median(np.linalg.svd(lifts[0].F, compute_uv=False))) / np.sqrt(2.0)
+        # the trace is of the size of the neurons' cost
+        least = 1e-3 * float(np.abs(quadratic.y).max(initial=0.0)) / self.unit
+        mass = max(float(np.linalg.norm(V, axis=1).sum()), least)
+        self.penalty = len(lifts) * lam / mass if mass > 0.0 else 1.0
+        self.steps = 0
+        self.quadratic = quadratic
+        self.alpha = np.zeros_like(quadratic.y)
+        self.gather(self._start(lifts, seen, V))
+
+    def gather(self, parts: list[Part]) -> None:
+        """Go on with these, from where each of them stands."""
+        self.lifts = [part.lift for part in parts]
+        self.signs = np.array([lift.signs for lift in self.lifts])
+        (L, n), T = self.signs.shape, self.alpha.shape[1]
+        found = [_coordinates(lift) for lift in self.lifts]
+        r = max(len(square) for _, square in found)
+        # of fewer coordinates than others have the rest is 0
+        self.basis, self.linear = np.zeros((L, 2 * n, r)), np.zeros((L, r + T, r + T))
+        for j, (basis, square) in enumerate(found):
+            k = len(square)
+            self.basis[j, :, :k] = basis
+            self.linear[j, :k, :k] = square * (0.5 * self.lam * self.unit**2)
+        self.linear[:, r:, r:] = 0.5 * self.lam * np.eye(T)
         self.z, self.s = self.basis[:, :n], self.basis[:, n:]
         # z is 0 in a lift where t <= 0
         self.mask = (self.signs >= 0)[:, :, None].astype(np.float64)
         self.counts = self.mask[:, :, 0].sum(axis=0)
-        # units in which |t| of a unit neuron is about 1
-        self.unit = float(np.median(np.linalg.svd(lifts[0].F, compute_uv=False))) / np.sqrt(2.0)
-        self.linear = np.zeros((L, square.shape[1] + T, square.shape[1] + T))
-        self.linear[:, : square.shape[1], : square.shape[1]] = square * (0.5 * lam * self.unit**2)
-        self.linear[:, square.shape[1] :, square.shape[1] :] = 0.5 * lam * np.eye(T)
         self._shapes = (L, 2 * n, 2 * n), (L, n, T), (L, n, T), (L, T, T)
-        # the trace is of the size of the neurons' cost
-        least = 1e-3 * float(np.abs(quadratic.y).max(initial=0.0)) / self.unit
-        mass = max(float(np.linalg.norm(V, axis=1).sum()), least)
-        self.penalty = L * lam / mass if mass > 0.0 else 1.0
-        self.steps = 0
-        start = self._products(seen, V)
-        self._anderson = Anderson(len(start))
-        self._model_at(quadratic)
-        self._read(start)
+        C, U, U_s, V, N = (
+            np.array([getattr(part, name) for part in parts])
+            for name in ("C", "U", "U_s", "V", "multipliers")
+        )
+        W_C = C + N / self._per_dual
+        W_U = self.mask * (U - 0.5 * self.unit / self.penalty * self.alpha)
+        state = _flat(W_C, W_U, U_s, V)
+        self._anderson = Anderson(len(state))
+        self._model_at(self.quadratic)
+        self._read(state)
+
+    def apart(self) -> list[Part]:
+        """The parts of the lifts, as `gather` takes them."""
+        each = zip(self.lifts, self.C, self.U, self.U_s, self.V, self.multipliers(), strict=True)
+        return [Part(*of) for of in each]
+
+    def held_at(self, alpha: Array, parts: list[Part]) -> Splitting:
+        """Beside this one, other parts whose multipliers are to prove what they can of `alpha`."""
+        held = copy(self)
+        held.quadratic, held.alpha = _Held(**vars(self.quadratic), alpha=alpha), alpha
+        held.gather(parts)
+        return held
 
     def _model_at(self, quadratic: Quadratic) -> None:
         self.quadratic = quadratic
@@ -89,24 +157,27 @@ class Splitting:
         self._model_at(quadratic)
         self._anderson.forget()
 
-    def _products(self, seen: Array, V: Array) -> Array:
-        """Those of the neurons, each in the lift whose signs it has."""
-        C, U, U_s, v_v = (np.zeros(shape) for shape in self._shapes)
-        n, side_of = U.shape[1], (1.0, -1.0)
+    def _start(self, lifts: list[Lift], seen: Array, V: Array) -> list[Part]:
+        """The products of the neurons, each in the lift whose signs it has."""
+        n, T = self.alpha.shape
+        square, wide = (2 * n, 2 * n), (n, T)
+        shapes = square, wide, wide, (T, T), square
+        parts = [Part(lift, *map(np.zeros, shapes)) for lift in lifts]
+        signs, side_of = np.array([lift.signs for lift in lifts]), (1.0, -1.0)
         for t, v, mass in zip(seen, V, np.linalg.norm(V, axis=1), strict=True):
             if mass == 0.0:
                 continue
             # of a neuron and its opposite, which may stand for it, one has the signs of a lift
-            against = [np.maximum(-side * t * self.signs, 0.0).sum(axis=1) for side in side_of]
-            side, j = np.unravel_index(np.argmin(against), (2, len(self.signs)))
+            against = [np.maximum(-side * t * signs, 0.0).sum(axis=1) for side in side_of]
+            side, j = np.unravel_index(np.argmin(against), (2, len(signs)))
             t = side_of[side] * t / self.unit
             c = np.concatenate([np.maximum(t, 0.0), np.maximum(-t, 0.0)])
-            products = np.outer(c, v)
-            C[j] += mass * np.outer(c, c)
-            U[j] += products[:n]
-            U_s[j] += products[n:]
-            v_v[j] += np.outer(v, v) / mass
-        return _flat(C, U, U_s, v_v)
+            products, part = np.outer(c, v), parts[j]
+            part.C[:] += mass * np.outer(c, c)
+            part.U[:] += products[:n]
+            part.U_s[:] += products[n:]
+            part.V[:] += np.outer(v, v) / mass
+        return parts
 
     def _read(self, state: Array) -> None:
         """The signs' half of a step: the nearest products that have them, and the dual point."""
@@ -166,7 +237,8 @@ class Splitting:
         moved = _flat(self.C, self.U)
         primal = np.linalg.norm(products[:end] - moved) / max(float(np.linalg.norm(moved)), 1e-300)
         change = np.linalg.norm(moved - signed[:end]) / max(float(np.linalg.norm(dual)), 1e-300)
-        factor = float(np.clip(np.sqrt(primal / max(change, 1e-300)), 1.0 / _MOST, _MOST))
+        ratio = _LEAN * primal / max(change, 1e-6 * primal, 1e-300)
+        factor = float(np.clip(np.sqrt(ratio), 1.0 / _MOST, _MOST))
         if max(factor, 1.0 / factor) < _BALANCED:
             return False
         self.penalty *= factor
@@ -183,8 +255,12 @@ class Splitting:
         return self.quadratic.y - e * self.alpha
 
     def multipliers(self) -> Array:
-        """(L, 2n, 2n) for `proven_norm`, of the signs of the products of (z, s)."""
-        return -2.0 * self.lam * self.penalty / self.unit**2 * self.dual_C
+        """(L, 2n, 2n) for `proven_norms`, of the signs of the products of (z, s)."""
+        return self._per_dual * self.dual_C
+
+    @property
+    def _per_dual(self) -> float:
+        return -2.0 * self.lam * self.penalty / self.unit**2
 
 
 def _coordinates(lift: Lift) -> tuple[Array, Array]:

@@ -14,10 +14,9 @@ found proves nothing and need not be exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from ..penalty import Penalty
 
 Array = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
+_FIRST_SHARE, _SHARES, _TURNS = -4.0, (-12.0, -0.1), 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +38,27 @@ class Lift:
     reach : where biases are free the last entry of u is the bias about the data's mean, which costs
     nothing and is at most this at |w| = 1; None where all of u counts.
     size : |t| is at most this, over unit neurons.
+    even : t and -t respond alike.
     """
 
     F: Array
     signs: NDArray[np.int8]
     reach: float | None
     size: float
+    even: bool = False
 
     @cached_property
     def open(self) -> NDArray[np.intp]:
         """Which signs are not given."""
         return np.flatnonzero(self.signs == 0)
+
+    def halves(self, datum: int) -> list[Lift]:
+        """Lifts that together stand for this one, told apart by the sign at an open datum: one is enough
+        where the other is its mirror image."""
+        sides = (1,) if self.even and not self.signs.any() else (1, -1)
+        signs = np.repeat(self.signs[None], len(sides), axis=0)
+        signs[:, datum] = sides
+        return [replace(self, signs=row) for row in signs]
 
     def map(self, F: Array) -> Array:
         """(2n, p + open) to (z, s) from u, with t = F u, and from z where the sign is not given."""
@@ -61,25 +71,16 @@ class Lift:
         return J
 
 
-def lifts_of(X: Array, penalty: Penalty, branched: NDArray[np.intp] | None = None) -> list[Lift]:
-    """Lifts that together cover the unit neurons of which one responds most: one for all, or one for
-    every choice of signs at the data `branched`; half of these where t and -t respond alike."""
+def lift_of(X: Array, penalty: Penalty) -> Lift:
+    """Of all unit neurons, or of those of which one responds most."""
+    signs, even = np.zeros(len(X), dtype=np.int8), penalty.skip == "free"
     if penalty.biases:
-        F, reach = np.column_stack([X, np.ones(len(X))]), None
-        size = _norm(F)
-    else:
-        # some best kink passes through one of the data
-        centred = X - X.mean(axis=0)
-        F, reach = np.column_stack([centred, np.ones(len(X))]), float(np.linalg.norm(centred, axis=1).max())
-        size = max(_norm(X - at) for at in X)
-    lifts = []
-    for chosen in product((1, -1), repeat=0 if branched is None else len(branched)):
-        if penalty.skip == "free" and chosen[:1] == (-1,):
-            continue
-        signs = np.zeros(len(X), dtype=np.int8)
-        signs[branched] = chosen if branched is not None else 0
-        lifts.append(Lift(F, signs, reach, size))
-    return lifts
+        F = np.column_stack([X, np.ones(len(X))])
+        return Lift(F, signs, None, _norm(F), even)
+    # some best kink passes through one of the data
+    centred = X - X.mean(axis=0)
+    F, reach = np.column_stack([centred, np.ones(len(X))]), float(np.linalg.norm(centred, axis=1).max())
+    return Lift(F, signs, reach, max(_norm(X - at) for at in X), even)
 
 
 def _norm(F: Array) -> float:
@@ -137,16 +138,15 @@ def _least_mu(lift: Lift, A: Array) -> tuple[float, float, float] | None:
         S = (A[:p, :p] + (rows / (eta - values)) @ rows.T) * root * root[:, None]
         return max(float(np.linalg.eigvalsh(S)[-1]), 0.0)
 
-    def best_eta(share: float) -> tuple[float, float]:
-        bounds = (float(np.log(1e-9 * scale)), float(np.log(1e2 * scale)))
-        log_eta, mu = _minimum(lambda v: least(low + np.exp(v), share), bounds)
-        return low + float(np.exp(log_eta)), mu
-
-    share = 0.0
-    if lift.reach is not None:
-        share = float(np.exp(_minimum(lambda v: best_eta(float(np.exp(v)))[1], (-12.0, -0.1))[0]))
-    eta, mu = best_eta(share)
-    return mu, eta, share
+    # by turns, from the logarithms; eta is above `low`, which makes the z-block definite
+    share, mu = _FIRST_SHARE if lift.reach is not None else -np.inf, np.inf
+    etas = float(np.log(1e-9 * scale)), float(np.log(1e2 * scale))
+    above = etas[0]
+    for _ in range(1 if lift.reach is None else _TURNS):
+        above, mu = _minimum(lambda v, share=share: least(low + np.exp(v), np.exp(share)), etas)
+        if lift.reach is not None:
+            share, mu = _minimum(lambda v, above=above: least(low + np.exp(above), np.exp(v)), _SHARES)
+    return mu, low + float(np.exp(above)), float(np.exp(share))
 
 
 def _minimum(of: Callable[[float], float], bounds: tuple[float, float]) -> tuple[float, float]:
@@ -176,7 +176,8 @@ def _repaired(lift: Lift, J: Array, alpha: Array, N: Array, mu: float, share: fl
     return (mu + most * max(lacking, 0.0)) * (1.0 + 1e-14)
 
 
-def proven_norm(lifts: list[Lift], alpha: Array, multipliers: Array) -> float:
-    """No unit neuron responds more to `alpha` (N, T), whatever the multipliers (L, 2N, 2N)."""
+def proven_norms(lifts: Sequence[Lift], alpha: Array, multipliers: Sequence[Array] | Array) -> Array:
+    """(L,) of each lift: no unit neuron of it responds more to `alpha` (N, T), whatever the multipliers
+    (L, 2N, 2N) are."""
     squares = [proven_square(lift, alpha, N) for lift, N in zip(lifts, multipliers, strict=True)]
-    return float(np.sqrt(max(squares)))
+    return np.sqrt(np.array(squares))
