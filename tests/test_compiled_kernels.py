@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references_several import respond
 
 from knotwork import _kernels
 from knotwork.bins import Bins, feature_factor, moments_factor, segment_moments
+from knotwork.dual_norm.arrangement import circle_candidates
+from knotwork.dual_norm.search import best_biases
 from knotwork.points import Points
 
 
@@ -81,3 +84,59 @@ def test_extended_norms():
     norms = np.empty(7)
     _kernels.extended_norms(now, before, 0.7, norms)
     np.testing.assert_allclose(norms, np.linalg.norm(now + 0.7 * (now - before), axis=1), rtol=1e-14)
+
+
+def rows_of(seed, n, d, n_tasks, degenerate):
+    rng = np.random.default_rng(seed)
+    X, alpha = rng.standard_normal((n, d)), rng.standard_normal((n, n_tasks))
+    if degenerate:
+        # points that meet, lie on lines through others, or at 0
+        X = rng.integers(-1, 2, (n, d)).astype(np.float64)
+    return rng, X, alpha
+
+
+SIZES = st.sampled_from([1, 2, 3, 9, 31, 32, 33, 65, 150])
+
+
+@given(st.integers(0, 10**6), SIZES, st.integers(0, 3))
+@settings(max_examples=60)
+def test_sort_puts_any_order_right(seed, n, ties):
+    rng = np.random.default_rng(seed)
+    key = rng.integers(0, 5, n).astype(np.float64) if ties == 0 else rng.standard_normal(n)
+    order = rng.permutation(n)
+    _kernels._sort(key, order)
+    np.testing.assert_array_equal(key[order], np.sort(key))
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+
+
+@given(st.integers(0, 10**6), SIZES, st.integers(1, 4), st.booleans(), st.booleans())
+@settings(max_examples=80)
+def test_no_turn_is_better_than_the_best_turn(seed, n, n_tasks, degenerate, even):
+    rng, Z, alpha = rows_of(seed, n, 2, n_tasks, degenerate)
+    size = np.abs(alpha).sum() * max(np.abs(Z).max(), 1.0)
+    if even:
+        Q = np.linalg.svd(Z, full_matrices=False)[0][:, : np.linalg.matrix_rank(Z)]
+        alpha -= Q @ (Q.T @ alpha)
+    z, other = np.ascontiguousarray(Z.T)
+    c, s = _kernels._best_turn(z, other, np.ascontiguousarray(alpha.T), rng.permutation(n), even)
+    assert c * c + s * s == pytest.approx(1.0, rel=1e-12)
+    angle = np.linspace(0.0, 2.0 * np.pi, 400)
+    neurons = np.column_stack([np.append(c, np.cos(angle)), np.append(s, np.sin(angle)), np.zeros(401)])
+    found, *others = respond(Z, alpha, neurons)
+    assert found >= max(others) - 1e-13 * size
+    _, values = circle_candidates(Z[None], alpha, np.zeros((1, 2, n_tasks)))
+    assert found == pytest.approx(values.max(), rel=1e-9, abs=1e-13 * size)
+
+
+@given(st.integers(0, 10**6), SIZES, st.integers(1, 4), st.booleans())
+@settings(max_examples=60)
+def test_the_best_anchor_is_the_best_bias(seed, n, n_tasks, degenerate):
+    rng, X, alpha = rows_of(seed, n, 3, n_tasks, degenerate)
+    alpha -= alpha.mean(axis=0)
+    w = rng.standard_normal(3)
+    w /= np.linalg.norm(w)
+    columns, by_task = np.ascontiguousarray(X.T), np.ascontiguousarray(alpha.T)
+    at = X[_kernels._best_anchor(columns, by_task, w, np.empty(n), rng.permutation(n))]
+    here = respond(X, alpha, np.append(w, -w @ at)[None])[0]
+    best = respond(X, alpha, best_biases(X, alpha, w[None]))[0]
+    assert here == pytest.approx(best, rel=1e-12, abs=1e-13 * np.abs(alpha).sum())

@@ -58,6 +58,8 @@ def test_a_climb_never_falls_and_says_what_it_attains(seed, n, d, r, which):
     if not penalty.biases:
         kink = np.abs(found.neurons[:, :d] @ X.T + found.neurons[:, d:]).min(axis=1)
         assert np.all(kink <= 1e-12 * np.abs(X).max())
+    again = climb(X, alpha, found.neurons, penalty.biases)
+    assert np.all(again.values >= found.values * (1.0 - 1e-12) - 1e-13 * size)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -67,6 +69,45 @@ def test_a_few_starts_find_the_maximum_of_small_data(penalty):
         found = climb(X, alpha, unit_starts(seed, 100, X.shape[1], penalty.biases), penalty.biases)
         exact = exhaustive_dual_norm(X, alpha, penalty.biases)
         assert exact * 0.999 <= found.values.max() <= exact * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_climb_ends_where_nothing_is_gained_along_the_kink(which):
+    # across a kink that other data share the response may fall on both sides, and yet rise along it
+    d, penalty, n, r = 5, PENALTIES[which], (20, 20, 60)[which], (1, 2, 1)[which]
+    X, alpha = draw(7, n, d, r, penalty)
+    found = climb(X, alpha, unit_starts(8, 60, d, penalty.biases), penalty.biases, moves=500)
+    rng, held = np.random.default_rng(9), 0
+    for neuron, value in zip(found.neurons, found.values, strict=True):
+        kink = np.abs(X @ neuron[:d] + neuron[d]) <= 1e-9
+        across = np.column_stack([X[kink], np.ones(kink.sum())])
+        across = np.vstack([across, neuron if penalty.biases else np.append(neuron[:d], 0.0)])
+        along = np.linalg.svd(across)[2][len(across) :]
+        held += len(along) > 0 and kink.sum() > (0 if penalty.biases else 1)
+        steps = 1e-5 * rng.standard_normal((20, len(along))) @ along
+        near = neuron + steps
+        near /= np.linalg.norm(near if penalty.biases else near[:, :d], axis=1)[:, None]
+        assert respond(X, alpha, near).max() <= value + 1e-8 * np.abs(alpha).sum()
+    assert held > 5
+
+
+def test_climbs_in_turn_are_those_side_by_side(monkeypatch):
+    for penalty in PENALTIES:
+        X, alpha = draw(0, 12, 4, 2, penalty)
+        starts = unit_starts(2, 30, 4, penalty.biases)
+        whole = climb(X, alpha, starts, penalty.biases)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_TOGETHER", 7)
+            parts = climb(X, alpha, starts, penalty.biases)
+        np.testing.assert_array_equal(parts.values, whole.values)
+
+
+def test_opposite_neurons_are_told_apart_where_they_respond_differently():
+    X, alpha = draw(0, 12, 4, 2, PENALTIES[0])
+    assert module._respond_alike(X, alpha)
+    assert module._respond_alike(1e3 + X, alpha - alpha.mean(axis=0))
+    assert not module._respond_alike(X, alpha + 1e-9)
+    assert not module._respond_alike(X, draw(0, 12, 4, 2, PENALTIES[1])[1])
 
 
 def test_chunks_change_nothing(monkeypatch):

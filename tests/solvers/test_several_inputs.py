@@ -20,6 +20,9 @@ from references_several import (
 )
 
 import knotwork as kw
+from knotwork.dual_norm.several import UnitNeurons
+from knotwork.solvers import several_inputs
+from knotwork.solvers.dense import Squares
 
 OPTIMAL = kw.Status.OPTIMAL
 penalties = pytest.mark.parametrize("penalty", PENALTIES, ids=lambda p: f"{p[0]}-{p[1]}")
@@ -410,3 +413,26 @@ def test_a_small_lam_is_reached_from_larger_ones(seed):
     assert solution.certificate.relative_gap <= 1e-5
     # the teacher alone interpolates at cost 1
     assert solution.certificate.primal <= 1e-4
+
+
+def test_a_gap_that_a_lower_objective_refutes_is_not_the_answer(monkeypatch):
+    data = random_data(3, "squared", (False, "none"), 20, 3, 2, 0.5)
+    squares, penalty = Squares(data.X, data.Y, None), kw.Penalty(False, "none")
+    none = several_inputs.Atoms.of(np.zeros((0, 4)))
+    own, searches = UnitNeurons.search, []
+
+    def blind_at_first(self, *arguments, **options):
+        found = own(self, *arguments, **options)
+        searches.append(found)
+        return found if len(searches) > 1 else replace(found, values=np.append(0.55, 0.0 * found.values[1:]))
+
+    def minimum():
+        units = UnitNeurons(data.X, penalty, max_cells=1)
+        return several_inputs.minimise(squares, 0.5, penalty, units, none, 1e-6, lambda fit: False)
+
+    expected = minimum()
+    monkeypatch.setattr(several_inputs, "_IDLE_ROUNDS", 1)
+    monkeypatch.setattr(UnitNeurons, "search", blind_at_first)
+    fit = minimum()
+    assert searches[0].largest > 1.0
+    assert fit.objective == pytest.approx(expected.objective, rel=1e-5)

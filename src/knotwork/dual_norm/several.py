@@ -177,14 +177,22 @@ class UnitNeurons:
                 )
         if self.out_of_time():
             n_starts = min(n_starts, _AT_LEAST)
-        found = [self._random_starts(alpha, n_starts)]
+        random = self._random_starts(alpha, n_starts)
+        found = [random]
         if self._last is not None:
             found.insert(0, self._last.best.neurons[:_AT_LEAST])
         if starts is not None:
             found.insert(0, starts)
         way = ascend if many else climb
         climbed = way(self.X, alpha, np.concatenate(found), self.penalty.biases, out_of_time=self.out_of_time)
-        neurons, values = self._canonical(climbed.neurons, climbed.values)
+        neurons, values = climbed.neurons, climbed.values
+        if many and thorough and not self.out_of_time():
+            # by great circles too: they end at other maxima
+            top = np.argsort(-values, kind="stable")[:_AT_LEAST]
+            further = np.concatenate([neurons[top], random[:_AT_LEAST]])
+            other = climb(self.X, alpha, further, self.penalty.biases, out_of_time=self.out_of_time)
+            neurons, values = np.concatenate([neurons, other.neurons]), np.append(values, other.values)
+        neurons, values = self._canonical(neurons, values)
         best = Best(neurons, values, self.spectral_bound(alpha), Rigour.HEURISTIC)
         self._last = _Answer(self._merged(alpha), 0.0, np.inf, best)
         return best
@@ -301,8 +309,11 @@ class UnitNeurons:
         if N >= MANY:
             b = -np.einsum("kd,kd->k", w, self.X[self.rng.integers(N, size=n)])
             neurons = np.column_stack([w, b])
-        else:
+        elif self.penalty.biases:
             neurons = best_biases(self.X, alpha, w)
+        else:
+            # a climb begins at the best bias
+            neurons = np.column_stack([w, np.zeros(n)])
         return neurons / np.linalg.norm(neurons, axis=1)[:, None] if self.penalty.biases else neurons
 
     def _canonical(self, neurons: Array, values: Array) -> tuple[Array, Array]:

@@ -85,9 +85,11 @@ def minimise(
         network = state.network(penalty)
         fitted = network.predict(squares.X)
         fit, new = _price(squares, lam, penalty, units, state, network, fitted, target)
-        progress = best is None or fit.gap < 0.9 * best.gap or fit.rigour is not best.rigour
+        if best is not None and (fit.rigour is not best.rigour or _refutes(fit, best, target)):
+            best = None
+        progress = best is None or fit.gap < 0.9 * best.gap
         idle = 0 if progress else idle + 1
-        if best is None or fit.gap < best.gap or fit.rigour is not best.rigour:
+        if best is None or fit.gap < best.gap:
             best = fit
         target = tol * abs(fit.objective)
         if round_done(fit) or best.gap <= target or idle >= _IDLE_ROUNDS:
@@ -96,6 +98,11 @@ def minimise(
         if len(new) == 0 and not progress:
             return best
         atoms = state.atoms.joined(new)
+
+
+def _refutes(fit: Fit, best: Fit, target: float) -> bool:
+    """Whether this objective is below what the gap of `best` allows: its search missed neurons."""
+    return fit.objective < best.objective - best.gap - 0.1 * target
 
 
 def _settled(problem: Dense, state: Corrected, target: float) -> Corrected:

@@ -213,8 +213,10 @@ def _plain_knots(places: Places, penalty: KnotPenalty, watch: Watch) -> Knots:
             return Knots(spline.location, jump)
 
 
-def _search(places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | None) -> ReLUNetwork:
-    """Rounds of the working set, as far as they lead, from the knots of `begin`."""
+def _search(
+    places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | None
+) -> tuple[ReLUNetwork, bool]:
+    """Rounds of the working set, as far as they lead, from the knots of `begin`; whether to the end."""
     working = _Working(places, penalty, watch)
     working.start_from(_plain_knots(places, penalty, watch) if begin is None else begin)
     best: tuple[float, Spline] | None = None
@@ -230,7 +232,7 @@ def _search(places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | N
         stop = watch.round_done(working.objective, working.gap, len(spline.location))
         done = working.gap <= tol * working.objective or (fine and not working.grew)
         if stop or done or len(watch.trace) - progress_at > _IDLE_ROUNDS:
-            return best[1].network()
+            return best[1].network(), best[0] <= watch.tol * working.objective
 
 
 def _values(spline: Spline, x: Array) -> Array:
@@ -248,12 +250,12 @@ def _together(
     """By the working set; where slopes are held, or it stalls, by the interior point."""
     if penalty.direction.any():
         return solve_shaped(places, penalty, problem, watch, begin)
-    network = _search(places, penalty, watch, begin)
-    certificate = certify_at(places, penalty, problem, network)
-    if certificate.relative_gap <= watch.tol or watch.status is not None:
+    network, solved = _search(places, penalty, watch, begin)
+    if solved or watch.status is not None:
         return network
     other = solve_shaped(places, penalty, problem, watch, network.knots)
-    return other if certify_at(places, penalty, problem, other).gap < certificate.gap else network
+    gap, other_gap = (certify_at(places, penalty, problem, one).gap for one in (network, other))
+    return other if other_gap < gap else network
 
 
 def _apart(
