@@ -191,3 +191,18 @@ def test_limits_progress_and_bad_arguments():
     with pytest.raises(ValueError, match="network: runs against monotone"):
         certify_sparse_group(problem, falling, 0.1, monotone="increasing")
     assert certify_sparse_group(problem, falling, 0.1, monotone=["increasing", None]).gap > 0
+
+
+@pytest.mark.parametrize("lam_private", [0.0, 3e-6])
+def test_fits_that_bend_nearly_everywhere_are_solved_with_exact_zeros(lam_private):
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(size=300))
+    Y = np.sin(8 * x)[:, None] * rng.standard_normal(3) + 0.3 * rng.standard_normal((300, 3))
+    solution = kw.solve_sparse_group(kw.Problem(x, Y, 1e-5), lam_private)
+    assert solution.status is kw.Status.OPTIMAL
+    assert solution.network.n_neurons > 250
+    if lam_private == 0:
+        plain = kw.solve(kw.Problem(x, Y, 1e-5), tol=1e-9).certificate
+        np.testing.assert_allclose(solution.certificate.primal, plain.primal, rtol=1e-8)
+    else:
+        assert 0 < np.count_nonzero(~solution.users) < solution.users.size / 2

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..certificate import Certificate
 from ..certificate.knot_penalty import KnotPenalty, Places
-from ..certificate.slopes import slopes_of
 from ..certificate.sparse_group import certify_at, response_at
 from ..dual_norm.knots import row_norms
 from ..network import Knots, ReLUNetwork
@@ -116,14 +115,13 @@ class _Search:
     def polished(self, mesh: Mesh, iterate: Iterate) -> tuple[Array, Array]:
         """Record the network with exact zeros that `iterate` tends to; (K,) its knots, and (n,) |q(p)| of
         its dual point."""
-        spline = polish(mesh, self.penalty, _pattern(mesh, self.penalty, iterate), iterate.f)
-        network = _kept(spline.network(), self.penalty)
+        network = polish(mesh, self.penalty, _pattern(mesh, self.penalty, iterate), iterate.f)
         certificate = certify_at(self.places, self.penalty, self.problem, network)
         if self.best is None or certificate.gap < self.best[1].gap:
             self.best = network, certificate
         best = self.best[1]
         self.stop = self.watch.round_done(best.primal, best.gap, self.best[0].n_neurons)
-        return spline.location, response_at(self.places, self.penalty, network)
+        return network.knots.location, response_at(self.places, self.penalty, network)
 
 
 def _candidates(places: Places) -> Index:
@@ -186,13 +184,6 @@ def _gathered(places: Places, mesh: Mesh, penalty: KnotPenalty, iterate: Iterate
         right = int(np.searchsorted(x, centre))
         few.append(candidates[max(right - 1, 0) : right + 1])
     return np.unique(np.concatenate(few))
-
-
-def _kept(network: ReLUNetwork, penalty: KnotPenalty) -> ReLUNetwork:
-    """`network`, its slopes lifted by what rounding took them beyond 0."""
-    slopes, _ = slopes_of(network)
-    short = penalty.direction * np.max(np.maximum(-penalty.direction * slopes, 0.0), axis=0)
-    return ReLUNetwork(network.W, network.b, network.V, network.A + short, network.c)
 
 
 def _missing(response: Array, most: float, at: Index, candidates: Index) -> Index:

@@ -15,9 +15,11 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from ..certificate.knot_penalty import KnotPenalty
+from ..certificate.slopes import slopes_of
+from ..network import ReLUNetwork
 from ..points import Mask
 from .mesh import Mesh
-from .spline import Spline
+from .spline import Spline, connect_the_dots
 
 Array = NDArray[np.float64]
 _MAX_STEPS = 60
@@ -103,15 +105,23 @@ class _Levels:
         cost = penalty.lam * float(size.sum()) + penalty.lam_private * float(np.abs(v).sum())
         return mesh.loss(self.values(len(penalty.direction))) + cost
 
-    def spline(self, mesh: Mesh, penalty: KnotPenalty) -> Spline:
+    def network(self, mesh: Mesh, penalty: KnotPenalty) -> ReLUNetwork:
         n_tasks = len(penalty.direction)
-        jumps = np.zeros((len(mesh.x), n_tasks))
+        f, jumps = self.values(n_tasks), np.zeros((len(mesh.x), n_tasks))
         slopes = self.slope @ self.theta
         later = self.left > 0
         jumps[self.left[later], self.owner[later]] = slopes[later] - slopes[np.flatnonzero(later) - 1]
         jumps = np.clip(jumps, np.where(penalty.down, -np.inf, 0.0), np.where(penalty.up, np.inf, 0.0))
-        knots = np.flatnonzero(np.any(jumps != 0, axis=1))
-        return Spline(mesh.x[0], self.values(n_tasks)[0], slopes[~later], mesh.x[knots], jumps[knots])
+        bent = np.any(jumps != 0, axis=1)
+        if not penalty.direction.any():
+            at = np.flatnonzero(bent | np.isin(np.arange(len(bent)), [0, len(bent) - 1]))
+            aimed = connect_the_dots(mesh.x[at], f[at], jumps[at[1:-1]] != 0)
+            if penalty.allows(aimed.V):
+                return aimed
+        network = Spline(mesh.x[0], f[0], slopes[~later], mesh.x[bent], jumps[bent]).network()
+        # what rounding took slopes beyond 0
+        past = np.maximum(-penalty.direction * slopes_of(network)[0], 0.0).max(axis=0)
+        return ReLUNetwork(network.W, network.b, network.V, network.A + penalty.direction * past, network.c)
 
 
 def _bending(mesh: Mesh, penalty: KnotPenalty, levels: _Levels) -> _Levels:
@@ -128,7 +138,7 @@ def _bending(mesh: Mesh, penalty: KnotPenalty, levels: _Levels) -> _Levels:
         levels = _Levels(mesh, penalty, Pattern(users, levels.still), levels.values(len(penalty.direction)))
 
 
-def polish(mesh: Mesh, penalty: KnotPenalty, pattern: Pattern, f: Array) -> Spline:
+def polish(mesh: Mesh, penalty: KnotPenalty, pattern: Pattern, f: Array) -> ReLUNetwork:
     """From values f (m, T) to the optimum of the pattern, which loses what does not keep its sign."""
     n_tasks = f.shape[1]
     beside = np.pad(mesh.beside, ((0, 1), (0, 0))).T.ravel()[:-1]
@@ -154,7 +164,7 @@ def polish(mesh: Mesh, penalty: KnotPenalty, pattern: Pattern, f: Array) -> Spli
         else:
             users[levels.place[index], levels.task[index]] = False
         levels = _Levels(mesh, penalty, Pattern(users, still), levels.values(n_tasks))
-    return _bending(mesh, penalty, levels).spline(mesh, penalty)
+    return _bending(mesh, penalty, levels).network(mesh, penalty)
 
 
 def _newton(

@@ -37,6 +37,7 @@ from .working_set import WorkingSet, new_peaks
 Array = NDArray[np.float64]
 _IDLE_ROUNDS = 12
 _ROUGH = 1e-3
+_FEW, _DENSE = 50, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,18 +208,22 @@ def _plain_knots(places: Places, penalty: KnotPenalty, watch: Watch) -> Knots:
     while True:
         spline = working.fit(_ROUGH)
         working.price(spline, _ROUGH)
-        if not working.grew or watch.out_of_time():
+        if not working.grew or watch.out_of_time() or _many(spline.location, places):
             jump = np.zeros((len(spline.location), len(solved)))
             jump[:, solved] = spline.V
             return Knots(spline.location, jump)
 
 
-def _search(
-    places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots | None
-) -> tuple[ReLUNetwork, bool]:
-    """Rounds of the working set, as far as they lead, from the knots of `begin`; whether to the end."""
+def _many(knots: Array | Index, places: Places) -> bool:
+    """Whether a large share of the places are knots: the interior point's regime."""
+    return len(knots) > max(_FEW, _DENSE * len(places.x))
+
+
+def _search(places: Places, penalty: KnotPenalty, watch: Watch, begin: Knots) -> tuple[ReLUNetwork, bool]:
+    """Rounds of the working set from the knots of `begin`, as far as they lead or until knots are many;
+    whether to the end."""
     working = _Working(places, penalty, watch)
-    working.start_from(_plain_knots(places, penalty, watch) if begin is None else begin)
+    working.start_from(begin)
     best: tuple[float, Spline] | None = None
     tol, progress_at = 0.5 * watch.tol, len(watch.trace)
     while True:
@@ -231,7 +236,8 @@ def _search(
             best = working.gap, spline
         stop = watch.round_done(working.objective, working.gap, len(spline.location))
         done = working.gap <= tol * working.objective or (fine and not working.grew)
-        if stop or done or len(watch.trace) - progress_at > _IDLE_ROUNDS:
+        stuck = len(watch.trace) - progress_at > _IDLE_ROUNDS or _many(working.knots, places)
+        if stop or done or stuck:
             return best[1].network(), best[0] <= watch.tol * working.objective
 
 
@@ -247,8 +253,10 @@ def _values(spline: Spline, x: Array) -> Array:
 def _together(
     places: Places, penalty: KnotPenalty, problem: Problem, watch: Watch, begin: Knots | None
 ) -> ReLUNetwork:
-    """By the working set; where slopes are held, or it stalls, by the interior point."""
-    if penalty.direction.any():
+    """By the working set; where slopes are held, knots are many, or it stalls, by the interior point."""
+    if not penalty.direction.any() and begin is None:
+        begin = _plain_knots(places, penalty, watch)
+    if begin is None or penalty.direction.any() or _many(begin.location, places):
         return solve_shaped(places, penalty, problem, watch, begin)
     network, solved = _search(places, penalty, watch, begin)
     if solved or watch.status is not None:
