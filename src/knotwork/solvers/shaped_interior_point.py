@@ -29,6 +29,8 @@ _SHORTEST = 1e-8
 _NEARLY_ALL = 0.99
 _RIDGE = 1e-10
 _LEAST = 1e-16
+_BENT = 4.0
+_NEARLY = 1e-3
 _NOISE = 16.0 * float(np.finfo(float).eps)
 _factorise, _solve = get_lapack_funcs(("gbtrf", "gbtrs"), dtype=np.float64)
 
@@ -156,25 +158,31 @@ class _Programme:
         out[2 * self.width + rows - columns, columns] = entries
 
     def start(self) -> _State:
-        """No bends, least-squares lines turned where their slopes must, and products of all pairs alike."""
-        mesh, lam, c = self.mesh, self.penalty.lam, len(self.charged)
-        f = mesh.lines()
+        """Least-squares lines, bent a little and turned where they must be, so that all constraints hold,
+        and products of all pairs alike."""
+        mesh, penalty, c = self.mesh, self.penalty, len(self.charged)
+        x, f = mesh.x, mesh.lines()
+        loss = max(mesh.loss(f), _LEAST * mesh.squares) or 1.0
+        rms = np.sqrt(2.0 * loss / max(float(mesh.diagonal.sum()), np.finfo(float).tiny))
+        bend = min(_BENT * rms / (x[-1] - x[0]), loss / penalty.lam) / max(c, 1)
+        one_sided = penalty.up.astype(float) - penalty.down
+        hinges = np.maximum(x[:, None] - x[1:-1][self.charged], 0.0).sum(axis=1)
+        tilt = (hinges[-1] - hinges[0]) / (x[-1] - x[0])
+        f = f + bend * (hinges - tilt * (x - x[0]))[:, None] * one_sided
+        slopes = self.slopes(f)
+        least = loss / (penalty.lam * max(c, 1)) + _NEARLY * np.abs(slopes).max(initial=0.0)
+        f[:, self.held] += self.sign * np.maximum(least - slopes.min(axis=0), 0.0) * (x - x.mean())[:, None]
         each = (max(mesh.loss(f), _LEAST * mesh.squares) or 1.0) / max(c, 1)
-        wanted = np.maximum(self.slopes(f), each / lam)
-        f[:, self.held] += np.cumsum(
-            np.vstack([wanted[:1] * 0.0, self.sign * self.h * (wanted - self.slopes(f))]), axis=0
-        )
-        each = (max(mesh.loss(f), _LEAST * mesh.squares) or 1.0) / max(c, 1)
-        t = np.full(c, each / lam)
-        n_tasks, n_boxed = mesh.pull.shape[1], len(self.boxed)
-        z1 = np.zeros((c, n_boxed))
-        one_sided = self.penalty.up[self.boxed].astype(float) - self.penalty.down[self.boxed]
-        z1 += lam * one_sided
+        u = np.broadcast_to(bend * one_sided, (c, len(one_sided)))
+        t = np.sqrt(np.einsum("ij,ij->i", u, u) + (each / penalty.lam) ** 2)
+        # of a task that may bend both ways the dual variable starts at 0
+        beyond = np.where(one_sided == 0, 0.0, each / bend - penalty.lam_private) * np.sign(one_sided)
+        z1 = np.broadcast_to(beyond[self.boxed], (c, len(self.boxed)))
         above, below = self.slack(z1)
-        z = np.zeros((len(mesh.x) - 2, n_tasks))
+        z = np.zeros((len(x) - 2, len(one_sided)))
         z[self.charged] = self.spread(z1)
-        zeros = np.zeros((c, n_tasks))
-        return _State(f, t, zeros, zeros, z1, each / above, each / below, z, wanted, each / wanted)
+        s = self.slopes(f)
+        return _State(f, t, u, 0.0 * u, z1, each / above, each / below, z, s, each / s)
 
     def infeasible(self, state: _State) -> tuple[Array, Array]:
         """D f less the bends, (m - 2, T), and the slopes of f less s: 0 where that is rounding of f."""
@@ -185,6 +193,11 @@ class _Programme:
         return np.where(np.abs(off) * self.kappa > noise, off, 0.0), np.where(
             np.abs(slopes) * self.h > noise, slopes, 0.0
         )
+
+    def unmet(self, state: _State) -> float:
+        """How far the constraints are from holding, as a sum of slopes."""
+        copies = self.split(state.rise, state.fall) - state.u2[:, self.boxed]
+        return float(sum(np.abs(off).sum() for off in (*self.infeasible(state), copies)))
 
 
 class _Newton:
@@ -285,8 +298,10 @@ def interior_point(mesh: Mesh, penalty: KnotPenalty, step_done: Callable[[Iterat
         rounding = _NOISE * np.abs(mesh.pull).max()
         settled = np.abs(residual).max() <= max(1e-9 * np.abs(pulled).max(), rounding)
         iterate = Iterate(state.f, state.u2, state.z, state.multipliers, gap, bool(settled))
-        if gap < 0.5 * least:
-            least, since = gap, step_number
+        # while constraints are not met the gap may rise
+        merit = gap + penalty.lam * programme.unmet(state)
+        if merit < 0.5 * least:
+            least, since = merit, step_number
         if step_done(iterate) or step_number == _MAX_STEPS or step_number - since > _PATIENCE:
             return iterate
         try:
