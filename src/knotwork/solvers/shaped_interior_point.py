@@ -31,6 +31,7 @@ _RIDGE = 1e-10
 _LEAST = 1e-16
 _BENT = 4.0
 _NEARLY = 1e-3
+_VISIBLE = 1e-6
 _NOISE = 16.0 * float(np.finfo(float).eps)
 _factorise, _solve = get_lapack_funcs(("gbtrf", "gbtrs"), dtype=np.float64)
 
@@ -171,6 +172,7 @@ class _Programme:
         f = f + bend * (hinges - tilt * (x - x[0]))[:, None] * one_sided
         slopes = self.slopes(f)
         least = loss / (penalty.lam * max(c, 1)) + _NEARLY * np.abs(slopes).max(initial=0.0)
+        least += _VISIBLE * float(np.abs(f).max()) / (x[-1] - x[0])
         f[:, self.held] += self.sign * np.maximum(least - slopes.min(axis=0), 0.0) * (x - x.mean())[:, None]
         each = (max(mesh.loss(f), _LEAST * mesh.squares) or 1.0) / max(c, 1)
         u = np.broadcast_to(bend * one_sided, (c, len(one_sided)))
