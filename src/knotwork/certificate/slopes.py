@@ -33,6 +33,8 @@ def slope_multipliers(places: Places, penalty: KnotPenalty, network: ReLUNetwork
     leave it by the smallest factor. A task whose labels do not tell the free parts apart has none.
     """
     out = np.zeros((len(places.x) - 1, network.n_tasks))
+    if not penalty.direction.any():
+        return out
     p = places.potential(places.root * e)
     location, jump = network.knots
     at = np.clip(np.searchsorted(places.x, location), 0, len(out))
