@@ -134,6 +134,7 @@ _EXPORTS = {
     "leave_one_out": "selection.leave_one_out",
     "LeaveOneOut": "selection.leave_one_out",
     "influence_cross_validate": "selection.influence_cross_validation",
+    "InfluenceCrossValidation": "selection.influence_cross_validation",
     "write_proof": "proofs",
     "verify_proof": "proofs",
     "ProofCheck": "proofs",
@@ -206,6 +207,7 @@ if TYPE_CHECKING:
     from .selection.bootstrap_result import Bootstrap as Bootstrap
     from .selection.influence import Influence as Influence
     from .selection.influence import influence as influence
+    from .selection.influence_cross_validation import InfluenceCrossValidation as InfluenceCrossValidation
     from .selection.influence_cross_validation import influence_cross_validate as influence_cross_validate
     from .selection.leave_one_out import LeaveOneOut as LeaveOneOut
     from .selection.leave_one_out import leave_one_out as leave_one_out
