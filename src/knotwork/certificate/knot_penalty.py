@@ -22,6 +22,7 @@ Shape = str | None
 Monotone = str | None
 _ROUNDING = 4.0 * float(np.finfo(float).eps)
 _INDEPENDENT = 1e-12
+_LEAK = 1e-11
 _MAX_STEPS = 100
 
 
@@ -148,17 +149,12 @@ class Places:
         them apart; and (P, f, f) what makes it of them."""
         return column_space(self.root.T[:, :, None] * self._features)
 
-    @property
-    def sighted(self) -> Mask:
-        """(P,) whether a task's labels tell the free parts apart."""
-        return np.all(np.any(self._free_basis[0] != 0, axis=1), axis=1)
-
     def off_free_parts(self, e: Array, pull: Array | None = None) -> Array:
         """e (n, T) in units of root times label less its least-squares fit by the free parts; twice, for
         the second pass removes the rounding of the first.
 
-        With `pull` (n - 1, T) on the slopes of sighted tasks: the nearest whose products with the free
-        parts cancel it.
+        With `pull` (n - 1, T) on the slopes: the nearest whose products with the free parts cancel it, as
+        far as labels tell them apart.
         """
         basis, inverse = self._free_basis
         stack = e[None] if len(basis) == 1 else e.T[:, :, None]
@@ -171,6 +167,15 @@ class Places:
         for _ in range(2):
             stack = stack - basis @ (across @ stack - goal)
         return stack[0] if len(basis) == 1 else stack[:, :, 0].T
+
+    def leaks(self, rest: Array, pull: Array) -> Mask:
+        """(T,) where products with the free parts are more than rounding: `rest` (n, T) and `pull` on the
+        slopes do not cancel."""
+        slopes = np.diff(self._features, axis=0) / np.diff(self.x)[:, None]
+        alpha = self.root * rest
+        left = np.abs(self._features.T @ alpha + slopes.T @ pull).max(axis=0)
+        size = np.abs(self._features).T @ np.abs(alpha) + np.abs(slopes).T @ np.abs(pull)
+        return left > _LEAK * size.max(axis=0)
 
     def potential(self, alpha: Array, pull: Array | None = None) -> Array:
         """p (n, T) with p_j = sum over i < j of alpha_i (x_j - x_i) less `pull` (n - 1, T) on the slopes

@@ -30,7 +30,7 @@ def slope_multipliers(places: Places, penalty: KnotPenalty, network: ReLUNetwork
     Along a run of places where a held task stands still, from one knot of it to the next, their sum is what
     takes the potential of the residual e (n, T), root times label less fit, to the gradient of the penalty
     at those knots. Within the run they are spread so that the potential leaves the room that the other tasks
-    leave it by the smallest factor. A task whose labels do not tell the free parts apart has none.
+    leave it by the smallest factor.
     """
     out = np.zeros((len(places.x) - 1, network.n_tasks))
     if not penalty.direction.any():
@@ -45,7 +45,7 @@ def slope_multipliers(places: Places, penalty: KnotPenalty, network: ReLUNetwork
     slopes, rounding = slopes_of(network)
     before = np.searchsorted(location, places.x[:-1], side="right")
     straight = before == np.searchsorted(location, places.x[1:], side="left")
-    held = np.flatnonzero((penalty.direction != 0) & places.sighted)
+    held = np.flatnonzero(penalty.direction)
     for _ in range(_SWEEPS if len(held) > 1 else 1):
         for t in held:
             q = penalty.shrink(places.potential(places.root * e, penalty.direction * out))

@@ -108,8 +108,14 @@ def _dual_point(
     """The residual off the free parts (n, T), the multipliers of slopes (n - 1, T), the potential p (n, T)
     of both, and |q(p)| (n,)."""
     multipliers = slope_multipliers(places, penalty, network, e)
-    pull = penalty.direction * multipliers if multipliers.any() else None
-    rest = places.off_free_parts(e, pull)
+    pull, rest = None, places.off_free_parts(e)
+    if multipliers.any():
+        pull = penalty.direction * multipliers
+        held = places.off_free_parts(e, pull)
+        # where labels do not tell the free parts apart no residual may pay for the slopes
+        leaking = places.leaks(held, pull)
+        multipliers[:, leaking] = pull[:, leaking] = 0.0
+        rest = np.where(leaking, rest, held)
     p = places.potential(places.root * rest, pull)
     return rest, multipliers, p, np.where(places.open, penalty.response(p), 0.0)
 

@@ -23,11 +23,9 @@ from .watch import Watch
 from .working_set import new_peaks
 
 Array = NDArray[np.float64]
-_ALL = 1024
-_COARSE = 256
-_FAN = 8
-_ROUGHLY = 1e-5
-_ACCURACY = 1e-11
+# that many places are taken at once; of more these, and so many a cell where they are missing
+_ALL, _COARSE, _FAN = 1024, 256, 8
+_ROUGHLY, _ACCURACY = 1e-5, 1e-11
 _MAX_ROUNDS = 12
 _CLOSEST = 1e-7
 _DENSE = 0.2

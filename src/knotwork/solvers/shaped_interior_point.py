@@ -10,7 +10,7 @@ couples neighbouring places only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +23,22 @@ from .cones import ConeScaling, cone_reach, divide, dual_reach
 from .mesh import Mesh
 
 Array = NDArray[np.float64]
-_MAX_STEPS = 100
-_PATIENCE = 8
-_SHORTEST = 1e-8
-_NEARLY_ALL = 0.99
+_MAX_STEPS, _PATIENCE = 100, 8
+_SHORTEST, _NEARLY_ALL = 1e-8, 0.99
+# what M gets where labels leave values open
 _RIDGE = 1e-10
-_LEAST = 1e-16
-_BENT = 4.0
-_NEARLY = 1e-3
-_VISIBLE = 1e-6
+# the start: the least loss as a share of the labels' squares, bends in units of the residual, and how far
+# slopes are from 0, in units of the others and of the values
+_LEAST, _BENT, _SLOPED, _VISIBLE = 1e-16, 4.0, 1e-3, 1e-6
 _NOISE = 16.0 * float(np.finfo(float).eps)
-_factorise, _solve = get_lapack_funcs(("gbtrf", "gbtrs"), dtype=np.float64)
+_gbtrf, _gbtrs = get_lapack_funcs(("gbtrf", "gbtrs"), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """Values f (m, T), the bends u (c, T) of the charged places and their dual point z (c, T), the
-    multipliers (m - 1, H) of the held slopes, and the gap that complementarity leaves; `settled` says
-    whether the dual point is stationary to rounding."""
+    """Values f (m, T), the bends u (c, T) of the charged places, the dual point z (m - 2, T) of all inner
+    ones, the multipliers (m - 1, H) of the held slopes, and the gap that complementarity leaves; `settled`
+    says whether the dual point is stationary to rounding."""
 
     f: Array
     u: Array
@@ -72,7 +70,7 @@ class _State:
     multipliers: Array
 
     def moved(self, step: float, by: _State) -> _State:
-        return _State(*(getattr(self, name) + step * getattr(by, name) for name in _State.__annotations__))
+        return _State(*(getattr(self, one.name) + step * getattr(by, one.name) for one in fields(self)))
 
 
 class _Programme:
@@ -171,7 +169,7 @@ class _Programme:
         tilt = (hinges[-1] - hinges[0]) / (x[-1] - x[0])
         f = f + bend * (hinges - tilt * (x - x[0]))[:, None] * one_sided
         slopes = self.slopes(f)
-        least = loss / (penalty.lam * max(c, 1)) + _NEARLY * np.abs(slopes).max(initial=0.0)
+        least = loss / (penalty.lam * max(c, 1)) + _SLOPED * np.abs(slopes).max(initial=0.0)
         least += _VISIBLE * float(np.abs(f).max()) / (x[-1] - x[0])
         f[:, self.held] += self.sign * np.maximum(least - slopes.min(axis=0), 0.0) * (x - x.mean())[:, None]
         each = (max(mesh.loss(f), _LEAST * mesh.squares) or 1.0) / max(c, 1)
@@ -187,14 +185,15 @@ class _Programme:
         return _State(f, t, u, 0.0 * u, z1, each / above, each / below, z, s, each / s)
 
     def infeasible(self, state: _State) -> tuple[Array, Array]:
-        """D f less the bends, (m - 2, T), and the slopes of f less s: 0 where that is rounding of f."""
-        off = slope_changes(self.mesh.x, state.f)
+        """D f less the bends, (m - 2, T), and the slopes of f less s: 0 where that is rounding of f, and
+        at free knots."""
+        off, slopes = slope_changes(self.mesh.x, state.f), self.slopes(state.f) - state.s
         off[self.charged] -= state.u2
-        slopes = self.slopes(state.f) - state.s
+        off[self.forced] = 0.0
         noise = _NOISE * float(np.abs(state.f).max())
-        return np.where(np.abs(off) * self.kappa > noise, off, 0.0), np.where(
-            np.abs(slopes) * self.h > noise, slopes, 0.0
-        )
+        off[np.abs(off) * self.kappa <= noise] = 0.0
+        slopes[np.abs(slopes) * self.h <= noise] = 0.0
+        return off, slopes
 
     def unmet(self, state: _State) -> float:
         """How far the constraints are from holding, as a sum of slopes."""
@@ -236,7 +235,7 @@ class _Newton:
             programme.put(at, np.roll(at, -k, axis=1), entries, bands)
         holds = programme.holds[:-1]
         programme.put(holds, holds, programme.h**2 * self.state.s / self.state.multipliers, bands)
-        self.lu, self.pivots, info = _factorise(bands, programme.width, programme.width, overwrite_ab=True)
+        self.lu, self.pivots, info = _gbtrf(bands, programme.width, programme.width, overwrite_ab=True)
         if info != 0:
             raise np.linalg.LinAlgError
 
@@ -253,6 +252,7 @@ class _Newton:
         second += programme.split(state.rise, state.fall) - state.u2[:, programme.boxed]
         between = programme.spread(second - first[:, programme.boxed])
         share = self.share * between
+        # free knots have a dual variable of 0, places that are neither free nor charged a bend of 0
         target = -self.off
         inner = np.einsum("ij,ij->i", w1, share)[:, None]
         target[programme.charged] = first + share + self.weight * self.pulled * inner
@@ -262,9 +262,8 @@ class _Newton:
         n_tasks = state.f.shape[1]
         right[:, :n_tasks] = -self.residual
         right[1:-1, n_tasks : 2 * n_tasks] = programme.kappa * target
-        right[1:-1, n_tasks : 2 * n_tasks][programme.forced] = 0.0
         right[:-1, 2 * n_tasks :] = programme.h * (held - self.off_slopes)
-        solved, _ = _solve(self.lu, programme.width, programme.width, right.ravel(), self.pivots)
+        solved, _ = _gbtrs(self.lu, programme.width, programme.width, right.ravel(), self.pivots)
         solved = solved.reshape(right.shape)
         df = solved[:, :n_tasks]
         dz = programme.kappa * solved[1:-1, n_tasks : 2 * n_tasks]
