@@ -121,7 +121,7 @@ def processes(folder: Path, quick: bool) -> Iterator[Row]:
     seconds_of(folder / "serial", "--quick")
     seconds_of(folder / "two", "--quick", "--jobs", "2")
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
         joblib.parallel_config("dask"),
     ):

@@ -49,7 +49,7 @@ def killing_cluster(after: int = 2) -> Iterator[Killer]:
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             # it tells of every worker lost
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -318,7 +318,7 @@ def test_a_dask_cluster_finds_the_same():
     alone = compare(x, Y, **options)
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster),
         parallel_config("dask"),

@@ -70,7 +70,7 @@ def test_a_dask_cluster_serves_it_unchanged(tmp_path):
     serial = run(chosen(SMALL), tmp_path / "one")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
         ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config("dask"),

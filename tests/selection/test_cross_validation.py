@@ -176,7 +176,7 @@ def test_a_dask_cluster_finds_the_same():
     alone = kw.cross_validate(problem, n_lams=8)
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
