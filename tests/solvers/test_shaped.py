@@ -187,6 +187,8 @@ def test_limits_progress_and_bad_arguments():
     for wrong in ("rising", ["increasing"], [1, 0]):
         with pytest.raises(ValueError, match="monotone: must be None, 'increasing', 'decreasing'"):
             kw.solve_sparse_group(problem, 0.02, monotone=wrong)
+    with pytest.raises(TypeError, match="monotone: must be None, text or a sequence"):
+        kw.solve_sparse_group(problem, 0.02, monotone=1)
     falling = kw.ReLUNetwork([[1.0]], [-0.5], [[1.0, 1.0]], [[0.0, -1e-3]])
     with pytest.raises(ValueError, match="network: runs against monotone"):
         certify_sparse_group(problem, falling, 0.1, monotone="increasing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -269,6 +269,8 @@ def _each(
     problem: Problem, given: str | Sequence[str | None] | None, name: str, known: tuple[str, str]
 ) -> list[str | None]:
     """One for each task."""
+    if given is not None and not isinstance(given, Iterable):
+        raise TypeError(f"{name}: must be None, text or a sequence of these, got {given!r}")
     each = [given] * problem.n_tasks if given is None or isinstance(given, str) else list(given)
     if len(each) != problem.n_tasks or any(one not in (None, *known) for one in each):
         raise ValueError(
