@@ -25,13 +25,13 @@ def text():
 def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     names: dict = {}
     printed = []
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         printed.append(capsys.readouterr().out.splitlines())
-    first, lams, unique, others, several, elsewhere, sure, taught, pictures, estimator = printed
+    first, lams, unique, others, private, several, elsewhere, sure, taught, pictures, estimator = printed
 
     assert first[0] == kw.Status.OPTIMAL.value
     assert float(first[1]) < 1e-8
@@ -55,6 +55,11 @@ def test_the_python_examples_run_and_print_what_they_say(text, capsys, monkeypat
     # |x - 0.3|: two neurons of sqrt(1 + 0.3^2), facing apart; and the bias of the other task
     assert float(value) == pytest.approx(2 * np.hypot(1, 0.3) + 0.1**2 / 2, rel=1e-9)
     assert straight == "True"
+    assert float(private[0]) < 1e-8
+    users, slopes = names["own"].users, np.diff(names["own"].network.predict(x)[:, 1])
+    assert users.any(axis=0).all()
+    assert not users.all()
+    assert slopes.min() >= -1e-12
     assert several == ["EXACT 7", "True"]
     gaps = names["trained"].relative_gaps
     assert gaps.shape == (4,)
