@@ -54,17 +54,19 @@ def solve_shaped(
     mesh, iterate = search.located(at, candidates)
     few = mesh
     for _ in range(_MAX_ROUNDS):
-        knots, response = search.polished(few, iterate)
+        pattern = _pattern(few, penalty, iterate)
+        network = search.polished(few, pattern, iterate)
         if search.done():
             break
         if few is mesh:
-            if len(knots) > _DENSE * len(candidates):
+            if network.n_neurons > _DENSE * len(candidates):
                 break
-            more = _gathered(places, mesh, penalty, iterate, candidates)
+            more = _gathered(places, mesh, pattern, iterate, candidates)
         else:
-            kept = np.union1d(few.at[[0, -1]], np.union1d(places.forced, np.searchsorted(x, knots)))
-            seen = np.zeros_like(response)
-            seen[candidates] = response[candidates]
+            knots = np.searchsorted(x, network.knots.location)
+            kept = np.union1d(few.at[[0, -1]], np.union1d(places.forced, knots))
+            seen = np.zeros_like(x)
+            seen[candidates] = response_at(places, penalty, network)[candidates]
             new = new_peaks(seen, penalty.lam, kept, False)
             if len(new) == 0:
                 break
@@ -110,16 +112,15 @@ class _Search:
             if len(at) == len(mesh.at):
                 tol = _ACCURACY
 
-    def polished(self, mesh: Mesh, iterate: Iterate) -> tuple[Array, Array]:
-        """Record the network with exact zeros that `iterate` tends to; (K,) its knots, and (n,) |q(p)| of
-        its dual point."""
-        network = polish(mesh, self.penalty, _pattern(mesh, self.penalty, iterate), iterate.f)
+    def polished(self, mesh: Mesh, pattern: Pattern, iterate: Iterate) -> ReLUNetwork:
+        """The network with exact zeros that `iterate` tends to, recorded."""
+        network = polish(mesh, self.penalty, pattern, iterate.f)
         certificate = certify_at(self.places, self.penalty, self.problem, network)
         if self.best is None or certificate.gap < self.best[1].gap:
             self.best = network, certificate
         best = self.best[1]
         self.stop = self.watch.round_done(best.primal, best.gap, self.best[0].n_neurons)
-        return network.knots.location, response_at(self.places, self.penalty, network)
+        return network
 
 
 def _candidates(places: Places) -> Index:
@@ -170,12 +171,12 @@ def _pattern(mesh: Mesh, penalty: KnotPenalty, iterate: Iterate) -> Pattern:
     return Pattern(users, still)
 
 
-def _gathered(places: Places, mesh: Mesh, penalty: KnotPenalty, iterate: Iterate, candidates: Index) -> Index:
+def _gathered(places: Places, mesh: Mesh, pattern: Pattern, iterate: Iterate, candidates: Index) -> Index:
     """Ends, free knots, and the two candidates around the centre of each run of neighbours that bend: where
     places are close the interior point cannot tell one knot from many."""
     size = np.zeros(len(mesh.x))
     size[mesh.charged] = row_norms(iterate.u)
-    size[~np.any(_pattern(mesh, penalty, iterate).users, axis=1)] = 0.0
+    size[~np.any(pattern.users, axis=1)] = 0.0
     x, few = places.x[candidates], [np.array([0, len(places.x) - 1]), places.forced]
     for first, last in np.flatnonzero(np.diff(size > 0, prepend=False, append=False)).reshape(-1, 2):
         centre = float(size[first:last] @ mesh.x[first:last] / size[first:last].sum())

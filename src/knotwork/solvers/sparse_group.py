@@ -1,7 +1,8 @@
 """Shared and private knots: the certified optimum of a sparse-group penalty in one input.
 
 A working set of knots is solved exactly (`sparse_group_step.py`); the potential of its residual then
-shows at all data points where |q(p)| exceeds lam, and knots are added at the peaks.
+shows at all data points where |q(p)| exceeds lam, and knots are added at the peaks. Where slopes are held,
+or knots are many, an interior point takes its place (`shaped.py`).
 """
 
 from __future__ import annotations
